@@ -1,0 +1,91 @@
+/**
+ * The bus: where records become durable. One interface, implemented by `log/` (segments on disk), `kafka/`
+ * (@platformatic/kafka) and `kafkajs/`; `test/contract/bus.ts` holds them to the same behaviour.
+ */
+import type { GuidepostError } from '../errors.ts'
+
+/** What `encoding` in a record's headers says about its value. The names are part of the contract. */
+export type Encoding = 'otlp_proto' | 'prometheus_remote_write_1' | 'prometheus_remote_write_2' | 'jaeger_proto'
+
+export type Topic = 'otlp_spans' | 'otlp_metrics' | 'otlp_logs' | 'prometheus_metrics' | 'dead_letters'
+
+/** One record on its way to the bus. It holds items of exactly one guid. */
+export interface BusRecord {
+  readonly topic: Topic
+  /** The key and the header `guid`. */
+  readonly guid: string
+  readonly encoding: Encoding
+  /** Items in the value (series, metadata entries, spans …), at least 1. */
+  readonly items: number
+  /** Unique for each record; a consumer drops what it has seen. */
+  readonly batchId: string
+  /** Unix milliseconds at which the first of its bytes was received; also the record's timestamp. */
+  readonly receivedAtMs: number
+  /** A number that stays the same for one sender connection; picks one of a guid's `spread` partitions. */
+  readonly sender: number
+  /** Owned by the caller, who leaves it unchanged until `append` settles. Never empty. */
+  readonly value: Buffer
+  /** Further headers, for dead letters only (`reason`, `topic`, `bytes`). */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** `undefined`: durable. Otherwise why not; `GP_RECORD_TOO_LARGE` asks for a smaller record. */
+export type AppendOutcome = GuidepostError | undefined
+
+export interface BusHealth {
+  readonly up: boolean
+  /** One sentence for an operator: what is wrong and what to do. Empty when up. */
+  readonly reason: string
+}
+
+export interface Bus {
+  /** The bus URL without secrets, for log lines. */
+  readonly url: string
+  /** Bytes of the largest value that `append` takes. */
+  readonly recordBytesMax: number
+
+  /**
+   * Opens the bus and checks what must be there (directories, topics). Throws a permanent `GP_CONFIG` error when an
+   * operator has to act. A bus that is merely away is no error: `start` returns within a few seconds, `health()`
+   * says that it is down, and it comes up by itself.
+   */
+  start(): Promise<void>
+
+  /**
+   * Appends records; settles when the fate of every one of them is known, with one outcome for each, in their order.
+   * Never rejects, and always settles within `appendMs`. Records of one guid and sender are stored in the order of
+   * the calls. A record whose outcome is an error may be stored nevertheless (an answer can be lost): delivery is at
+   * least once.
+   */
+  append(records: readonly BusRecord[]): Promise<AppendOutcome[]>
+
+  health(): BusHealth
+
+  /** Waits for what is in flight, at most `deadlineMs`, then releases everything. */
+  close(deadlineMs: number): Promise<void>
+}
+
+/** One record read back, by `tail` and tests. The bytes belong to the receiver of the object. */
+export interface StoredRecord {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestampMs: number
+  readonly key: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly value: Buffer
+}
+
+export interface ReadOptions {
+  /** All topics of the bus when empty. */
+  readonly topics: readonly string[]
+  readonly from: 'begin' | 'end'
+  /** Keep waiting for new records, until the signal aborts. Otherwise end at what is stored now. */
+  readonly follow: boolean
+  readonly signal: AbortSignal
+}
+
+export interface BusReader {
+  read(options: ReadOptions): AsyncIterable<StoredRecord>
+  close(): Promise<void>
+}

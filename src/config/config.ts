@@ -1,0 +1,112 @@
+/**
+ * The configuration as the program sees it: complete, checked, units in the names. `schema.ts` describes what users
+ * write, `load.ts` turns that into this. Nothing here is mutable; a reload makes a new one.
+ */
+
+export interface Config {
+  readonly bus: BusConfig
+  readonly listeners: { readonly http: ListenerConfig | undefined }
+  readonly admin: ListenerConfig | undefined
+  readonly guid: GuidConfig
+  readonly receivers: { readonly remoteWrite: RemoteWriteConfig }
+  readonly limits: LimitsConfig
+  readonly metrics: { readonly guidsMax: number }
+  readonly logging: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'pretty' }
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+
+export interface ListenerConfig {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+  /** The guid of everything that arrives here, for `guid.from: listener`. */
+  readonly guid: string | undefined
+}
+
+export type BusConfig = LogBusConfig | KafkaBusConfig
+
+export interface LogBusConfig {
+  readonly kind: 'log'
+  readonly url: string
+  /** Absolute. */
+  readonly directory: string
+  readonly segmentBytes: number
+  readonly retentionBytes: number
+  readonly retentionHours: number
+  readonly diskReserveBytes: number
+  readonly appendMs: number
+}
+
+export interface KafkaBusConfig {
+  readonly kind: 'kafka'
+  readonly url: string
+  readonly brokers: readonly string[]
+  readonly client: 'platformatic' | 'kafkajs'
+  readonly clientId: string
+  readonly createTopics: boolean
+  /** For topics that the gateway creates. */
+  readonly partitions: number
+  /** For topics that the gateway creates. */
+  readonly replication: number
+  /** Partitions over which one guid's records are spread; 1 keeps them on one. */
+  readonly spread: number
+  readonly compression: 'zstd' | 'lz4' | 'snappy' | 'gzip' | 'none'
+  readonly recordBytesMax: number
+  readonly appendMs: number
+  readonly connectMs: number
+  readonly sasl: SaslConfig | undefined
+  readonly tls: TlsConfig | undefined
+}
+
+export interface SaslConfig {
+  readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+  readonly username: string
+  readonly password: string
+}
+
+/** PEM texts, already read from the files that the configuration names. */
+export interface TlsConfig {
+  readonly ca: string | undefined
+  readonly cert: string | undefined
+  readonly key: string | undefined
+  readonly serverName: string | undefined
+  readonly verify: boolean
+}
+
+/** Where a guid may come from; the first source that yields a valid value wins. */
+export type GuidSource =
+  | { readonly kind: 'credential' | 'listener' | 'path' }
+  | { readonly kind: 'header'; readonly name: string; readonly match: RegExp | undefined }
+  | { readonly kind: 'label' | 'attribute'; readonly name: string; readonly match: RegExp | undefined }
+  | { readonly kind: 'peer'; readonly table: readonly { readonly cidr: string; readonly guid: string }[] }
+  | { readonly kind: 'constant'; readonly value: string }
+
+export interface GuidConfig {
+  readonly from: readonly GuidSource[]
+  /** The label or attribute that is written. */
+  readonly name: string
+  /** When the item already carries another guid under `name`. */
+  readonly conflict: 'overwrite' | 'keep' | 'reject'
+  /** When no source yields a guid. */
+  readonly missing: { readonly action: 'stamp'; readonly guid: string } | { readonly action: 'reject' | 'drop' }
+  /** Whole-value patterns; undefined allows every valid guid. */
+  readonly allow: readonly RegExp[] | undefined
+}
+
+export interface RemoteWriteConfig {
+  readonly enabled: boolean
+  /** The receiver's own rules, already merged over the global ones. */
+  readonly guid: GuidConfig
+}
+
+export interface LimitsConfig {
+  readonly bodyBytes: number
+  readonly inflatedBytes: number
+  readonly inflightBytes: number
+  readonly connections: number
+  readonly requestMs: number
+  readonly drainMs: number
+  readonly lingerMs: number
+  readonly recordBytes: number
+}

@@ -1,0 +1,106 @@
+/**
+ * Every bound of the program, each with its unit, and the relations between them.
+ *
+ * A value here is a default or a hard bound. Those that an operator may change are keys of the configuration
+ * (`limits:` and the blocks of the buses); the schema takes its defaults from this file.
+ */
+
+export const KiB = 1024
+export const MiB = 1024 * KiB
+export const GiB = 1024 * MiB
+
+export const limits = {
+  // ---- what a sender may send -------------------------------------------------------------------------------
+  /** Bytes of one request body as it arrives, compressed or not. Over it: 413. */
+  bodyBytesMax: 32 * MiB,
+  /** Bytes of one request body after inflating. Over it: 413, without inflating further. */
+  inflatedBytesMax: 32 * MiB,
+  /** Series, metadata entries or other items in one request. Over it: 413. */
+  requestItemsMax: 1_000_000,
+  /** Symbols in one remote write 2.0 request. Over it: 413. */
+  requestSymbolsMax: 2_000_000,
+  /** Levels of nested protobuf messages that are followed. The messages of remote write need four. */
+  nestingMax: 8,
+  /** Bytes of a request's header block. Over it: 431. */
+  headerBytesMax: 16 * KiB,
+  /** Milliseconds for a sender to deliver its headers. Over it: 408 and the connection is closed. */
+  headersMsMax: 10_000,
+  /** Milliseconds for a sender to deliver a whole request. Over it: 408 and the connection is closed. */
+  requestMsMax: 30_000,
+  /** Milliseconds that an idle connection is kept. Above the 90 s at which Go's client drops its own. */
+  idleMsMax: 120_000,
+  /** Open connections on one listener. Further ones are closed at once and counted. */
+  connectionsMax: 10_000,
+
+  // ---- guids ------------------------------------------------------------------------------------------------
+  /** Bytes of a guid (design: `[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?`). */
+  guidBytesMax: 128,
+  /** Bytes of a label or header value that is looked at when a guid is sought. Longer ones hold no guid. */
+  guidSourceBytesMax: 4 * KiB,
+  /** Guids kept prepared in memory; when there are more, the table starts anew. */
+  guidsCachedMax: 100_000,
+  /** Guids that have metric series of their own; the rest are counted under `other`. */
+  metricGuidsMax: 200,
+  /** Sources in one `guid.from` list. */
+  guidSourcesMax: 16,
+
+  // ---- memory -----------------------------------------------------------------------------------------------
+  /** Bytes of everything in flight: bodies being read, records waiting for the bus. Over it: 503 + Retry-After. */
+  inflightBytesMax: 128 * MiB,
+  /** Bytes kept in free buffers for reuse. */
+  poolBytesMax: 32 * MiB,
+  /** Seconds that a sender is told to wait when it is refused for a reason that passes. */
+  retryAfterSeconds: 1,
+
+  // ---- route ------------------------------------------------------------------------------------------------
+  /** Milliseconds that a record waits for company of the same guid. */
+  lingerMs: 3,
+  /** Bytes at which a record is closed and sent. Below Kafka's default 1,048,588 with room for key and headers. */
+  recordBytesTarget: 900 * KiB,
+  /** Milliseconds after which an append that has not settled counts as failed, and its senders get 503. */
+  appendMsMax: 15_000,
+  /** Bytes of a dead letter's value. What is longer is cut, and its header says the whole length. */
+  deadLetterBytesMax: 512 * KiB,
+
+  // ---- log --------------------------------------------------------------------------------------------------
+  /** Bytes at which a segment file is closed and the next one begins. */
+  segmentBytesMax: 128 * MiB,
+  /** Bytes of one record's value in a segment. */
+  segmentRecordBytesMax: 64 * MiB,
+  /** Bytes that one topic of the log may hold before its oldest segments are deleted. */
+  logRetentionBytes: 10 * GiB,
+  /** Hours that a closed segment is kept. */
+  logRetentionHours: 7 * 24,
+  /** Bytes that must stay free on the file system; below it, appends fail and senders are told to wait. */
+  diskReserveBytes: 256 * MiB,
+
+  // ---- kafka ------------------------------------------------------------------------------------------------
+  /** Bytes of one record's value that Kafka is offered (its own default bound is 1,048,588 for a whole batch). */
+  kafkaRecordBytesMax: 950_000,
+  /** Bytes of record values packed into one produce request for one partition. */
+  kafkaProduceBytesMax: 950_000,
+  /** Milliseconds for a connection to a broker. */
+  kafkaConnectMsMax: 5_000,
+
+  // ---- lifecycle --------------------------------------------------------------------------------------------
+  /** Milliseconds that a drain may take after SIGTERM; what is not durable by then was not acknowledged. */
+  drainMsMax: 20_000,
+  /** Milliseconds between two equal log lines; those between are counted. */
+  logThrottleMs: 10_000,
+} as const
+
+export type Limits = { readonly [K in keyof typeof limits]: number }
+
+const relations: readonly [boolean, string][] = [
+  [limits.recordBytesTarget <= limits.kafkaRecordBytesMax, 'a full record must fit Kafka'],
+  [limits.kafkaRecordBytesMax < 1_000_000, 'a Kafka record must stay below the smallest common broker limit'],
+  [limits.deadLetterBytesMax < limits.kafkaRecordBytesMax, 'a dead letter must fit Kafka'],
+  [limits.segmentRecordBytesMax < limits.segmentBytesMax, 'a record must fit a segment'],
+  [limits.inflatedBytesMax < limits.segmentRecordBytesMax, 'the largest request must fit the log as one record'],
+  [limits.inflatedBytesMax * 2 <= limits.inflightBytesMax, 'the largest request must fit the budget'],
+  [limits.headersMsMax <= limits.requestMsMax, 'headers are a part of the request'],
+  [limits.appendMsMax < limits.drainMsMax, 'a drain must outlast one append'],
+]
+for (const [holds, why] of relations) {
+  if (!holds) throw new Error(`limits.ts contradicts itself: ${why}`)
+}
