@@ -87,6 +87,8 @@ export const limits = {
   drainMsMax: 20_000,
   /** Milliseconds between two equal log lines; those between are counted. */
   logThrottleMs: 10_000,
+  /** Kinds of log line that are throttled apart from each other; beyond it, the oldest is forgotten. */
+  logThrottleKeysMax: 1_000,
 } as const
 
 export type Limits = { readonly [K in keyof typeof limits]: number }

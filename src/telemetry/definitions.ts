@@ -1,0 +1,95 @@
+/**
+ * Every metric of the program, in one place: what `/metrics` shows and what docs/metrics.md says come from here. A
+ * name or label, once released, is part of the contract. Units are in the names, as Prometheus asks.
+ */
+
+export interface MetricDefinition {
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly string[]
+  /** For an operator: when to look at it and what it says then. Only in docs/metrics.md. */
+  readonly note: string
+  readonly buckets?: readonly number[]
+}
+
+const requestSecondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30]
+const publishSecondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15]
+
+export const definitions = {
+  guidepost_received_items_total: {
+    type: 'counter',
+    help: 'Items (series, metadata entries, spans …) that arrived in requests that could be read.',
+    labels: ['receiver', 'signal', 'guid'],
+    note: 'For each guid and signal, received = published + rejected + dead-lettered, once nothing is in flight. A sender that is told to retry sends the same items again, and they are counted again.',
+  },
+  guidepost_published_items_total: {
+    type: 'counter',
+    help: 'Items that are durable on the bus.',
+    labels: ['signal', 'guid'],
+    note: 'Its rate beside that of received items is the first thing to look at.',
+  },
+  guidepost_rejected_items_total: {
+    type: 'counter',
+    help: 'Items that were refused, by reason. The sender was told so.',
+    labels: ['receiver', 'signal', 'reason', 'guid'],
+    note: 'A reason that passes (overloaded, bus away) means that the sender tries again; any other means that it must be mended.',
+  },
+  guidepost_dead_lettered_items_total: {
+    type: 'counter',
+    help: 'Items that no record could hold and that went to the topic dead_letters.',
+    labels: ['signal', 'guid'],
+    note: 'Should stay at zero. The log names what it was.',
+  },
+  guidepost_refused_requests_total: {
+    type: 'counter',
+    help: 'Requests refused as a whole before their items were known, by reason.',
+    labels: ['receiver', 'reason'],
+    note: 'Not a part of the items, which nobody could count.',
+  },
+  guidepost_received_bytes_total: {
+    type: 'counter',
+    help: 'Bytes of request bodies as they arrived, compressed or not.',
+    labels: ['receiver'],
+    note: '',
+  },
+  guidepost_request_duration_seconds: {
+    type: 'histogram',
+    help: 'Seconds from the first byte of a request to its answer, by answer.',
+    labels: ['receiver', 'code'],
+    note: 'Holds the wait for the bus, because success is answered only when the items are durable.',
+    buckets: requestSecondsBuckets,
+  },
+  guidepost_publish_duration_seconds: {
+    type: 'histogram',
+    help: 'Seconds from handing records to the bus until their fate was known.',
+    labels: ['topic'],
+    note: 'When this grows, the bus is slow; when only the request duration grows, the gateway is.',
+    buckets: publishSecondsBuckets,
+  },
+  guidepost_inflight_bytes: {
+    type: 'gauge',
+    help: 'Bytes of bodies being read and of records waiting for the bus.',
+    labels: [],
+    note: 'At `limits.inflightBytes` senders are told to wait.',
+  },
+  guidepost_bus_up: {
+    type: 'gauge',
+    help: '1 when the bus takes records, 0 when it does not.',
+    labels: [],
+    note: 'At 0, `/readyz` says why.',
+  },
+  guidepost_events_total: {
+    type: 'counter',
+    help: 'Things worth an operator’s notice that should be rare, by name.',
+    labels: ['event'],
+    note: 'Such as a torn tail cut at start, a corrupt record set aside, or a producer created anew. The log tells of each.',
+  },
+  guidepost_build_info: {
+    type: 'gauge',
+    help: 'Always 1; the labels say what is running.',
+    labels: ['version', 'node'],
+    note: '',
+  },
+} as const satisfies Readonly<Record<string, MetricDefinition>>
+
+export type MetricName = keyof typeof definitions

@@ -1,0 +1,136 @@
+/**
+ * The program's own metrics. Items are counted in the ledger; here is what is counted by request, by append, or read
+ * from elsewhere at the moment of a scrape. All of it is described in `definitions.ts`.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { definitions, type MetricName } from './definitions.ts'
+import { Ledger } from './ledger.ts'
+import { version } from './version.ts'
+
+interface Observer {
+  observe(value: number): void
+}
+
+interface Incrementer {
+  inc(value?: number): void
+}
+
+/** Looks up the child for some labels once, and keeps it: prom-client hashes the labels at each call otherwise. */
+class Children<Child> {
+  readonly #children = new Map<string, Child>()
+  readonly #create: (labels: readonly string[]) => Child
+
+  constructor(create: (labels: readonly string[]) => Child) {
+    this.#create = create
+  }
+
+  get(first: string, second = ''): Child {
+    const key = second === '' ? first : `${first}\0${second}`
+    const known = this.#children.get(key)
+    if (known !== undefined) return known
+    const child = this.#create(second === '' ? [first] : [first, second])
+    this.#children.set(key, child)
+    return child
+  }
+}
+
+export interface MetricsOptions {
+  /** Guids that have series of their own (`metrics.guidsMax`). */
+  readonly guidsMax: number
+  /** The runtime's own metrics as well; off only in tests that make many of these. */
+  readonly runtime?: boolean
+}
+
+export class Metrics {
+  readonly registry = new Registry()
+  readonly ledger: Ledger
+  readonly #requestSeconds: Children<Observer>
+  readonly #publishSeconds: Children<Observer>
+  readonly #receivedBytes: Children<Incrementer>
+  readonly #refusedRequests: Children<Incrementer>
+  readonly #events: Children<Incrementer>
+  #inflightBytes: () => number = () => 0
+  #busHealth: () => { readonly up: boolean } = () => ({ up: false })
+
+  constructor(options: MetricsOptions) {
+    this.ledger = new Ledger(options.guidsMax)
+    this.ledger.expose(this.registry)
+    this.#requestSeconds = this.#histogram('guidepost_request_duration_seconds')
+    this.#publishSeconds = this.#histogram('guidepost_publish_duration_seconds')
+    this.#receivedBytes = this.#counter('guidepost_received_bytes_total')
+    this.#refusedRequests = this.#counter('guidepost_refused_requests_total')
+    this.#events = this.#counter('guidepost_events_total')
+    this.#gauge('guidepost_inflight_bytes', () => this.#inflightBytes())
+    this.#gauge('guidepost_bus_up', () => (this.#busHealth().up ? 1 : 0))
+    new Gauge({ ...this.#head('guidepost_build_info'), registers: [this.registry] })
+      .labels(version, process.versions.node)
+      .set(1)
+    if (options.runtime !== false) collectDefaultMetrics({ register: this.registry })
+  }
+
+  /** One answered request. `code` is the status of the answer in the receiver's own protocol. */
+  requestSeconds(receiver: string, code: number, seconds: number): void {
+    this.#requestSeconds.get(receiver, String(code)).observe(seconds)
+  }
+
+  /** One append to the bus whose fate is known. */
+  publishSeconds(topic: string, seconds: number): void {
+    this.#publishSeconds.get(topic).observe(seconds)
+  }
+
+  /** Body bytes as they arrived, before inflating. */
+  receivedBytes(receiver: string, bytes: number): void {
+    this.#receivedBytes.get(receiver).inc(bytes)
+  }
+
+  /** A whole request refused before its items were known. `reason` is one of a small fixed set. */
+  refusedRequest(receiver: string, reason: string): void {
+    this.#refusedRequests.get(receiver, reason).inc()
+  }
+
+  /** A rare event by name, such as `torn_tail`. The name is one of a small fixed set. */
+  event(name: string): void {
+    this.#events.get(name).inc()
+  }
+
+  /** Where the bytes in flight are read at each scrape. */
+  setInflightBytes(read: () => number): void {
+    this.#inflightBytes = read
+  }
+
+  /** Where the state of the bus is read at each scrape; down until set. */
+  setBusHealth(read: () => { readonly up: boolean }): void {
+    this.#busHealth = read
+  }
+
+  #head(name: MetricName): { name: string; help: string; labelNames: string[] } {
+    const { help, labels } = definitions[name]
+    return { name, help, labelNames: [...labels] }
+  }
+
+  #histogram(
+    name: 'guidepost_request_duration_seconds' | 'guidepost_publish_duration_seconds',
+  ): Children<Observer> {
+    const histogram = new Histogram({
+      ...this.#head(name),
+      buckets: [...definitions[name].buckets],
+      registers: [this.registry],
+    })
+    return new Children((labels) => histogram.labels(...labels))
+  }
+
+  #counter(name: MetricName): Children<Incrementer> {
+    const counter = new Counter({ ...this.#head(name), registers: [this.registry] })
+    return new Children((labels) => counter.labels(...labels))
+  }
+
+  #gauge(name: MetricName, read: () => number): void {
+    new Gauge({
+      ...this.#head(name),
+      registers: [this.registry],
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+}
