@@ -73,6 +73,18 @@ export const limits = {
   logRetentionHours: 7 * 24,
   /** Bytes that must stay free on the file system; below it, appends fail and senders are told to wait. */
   diskReserveBytes: 256 * MiB,
+  /** Bytes of records that one write and one fdatasync make durable together. */
+  segmentGroupBytesMax: 32 * MiB,
+  /** Bytes that are read from a segment at once. */
+  segmentReadBytes: 256 * KiB,
+  /** Bytes of damaged records that one topic keeps in its quarantine; further ones are only reported. */
+  quarantineBytesMax: 1 * GiB,
+  /** Milliseconds between two looks at what retention may delete. */
+  logRetentionCheckMs: 60_000,
+  /** Milliseconds after which a reader that follows looks again, and between two tries to write to a failed disk. */
+  logPollMs: 1_000,
+  /** Milliseconds after which the lock of another machine or container counts as left behind. */
+  logLockMsMax: 20_000,
 
   // ---- kafka ------------------------------------------------------------------------------------------------
   /** Bytes of one record's value that Kafka is offered (its own default bound is 1,048,588 for a whole batch). */
@@ -81,6 +93,32 @@ export const limits = {
   kafkaProduceBytesMax: 950_000,
   /** Milliseconds for a connection to a broker. */
   kafkaConnectMsMax: 5_000,
+  /** Bytes that key, headers and framing may add to one record's value, for packing. */
+  kafkaRecordOverheadBytes: 512,
+  /** Bytes below a topic's `max.message.bytes` at which values are cut, for key, headers, framing, compression. */
+  kafkaBatchOverheadBytes: 4 * KiB,
+  /** Producers, each with its own connections and one produce under way. Partitions are shared out among them. */
+  kafkaLanesMax: 4,
+  /** Repeats of one produce by the client library, with the same sequence number, before it counts as failed. */
+  kafkaRetriesMax: 5,
+  /** Milliseconds between two such repeats, doubling from a tenth of it. */
+  kafkaRetryMsMax: 1_000,
+  /** Milliseconds between two tries to reach a cluster that is away, doubling from a twentieth of it. */
+  kafkaBackoffMsMax: 4_000,
+  /** Milliseconds between two looks at the topics while all is well (partitions may be added). */
+  kafkaRefreshMs: 60_000,
+  /** Records after which a producer is replaced; sequence numbers are 31 bits and the library does not wrap them. */
+  kafkaProducerRecordsMax: 1_000_000_000,
+  /** Bytes that a reader fetches from one broker at a time, compressed. */
+  kafkaFetchBytesMax: 4 * MiB,
+  /** Milliseconds that a broker may hold a reader's fetch while there is nothing new. */
+  kafkaFetchWaitMs: 250,
+
+  // ---- configuration ----------------------------------------------------------------------------------------
+  /** Bytes of a configuration file, or of a key, certificate or password file that it names. */
+  configFileBytesMax: 1 * MiB,
+  /** Entries of a list or table in the configuration (`guid.allow`, a `peer` table). */
+  configEntriesMax: 10_000,
 
   // ---- lifecycle --------------------------------------------------------------------------------------------
   /** Milliseconds that a drain may take after SIGTERM; what is not durable by then was not acknowledged. */
@@ -101,6 +139,10 @@ const relations: readonly [boolean, string][] = [
   [limits.inflatedBytesMax < limits.segmentRecordBytesMax, 'the largest request must fit the log as one record'],
   [limits.inflatedBytesMax * 2 <= limits.inflightBytesMax, 'the largest request must fit the budget'],
   [limits.headersMsMax <= limits.requestMsMax, 'headers are a part of the request'],
+  [limits.kafkaProduceBytesMax < 1_000_000, 'a produce must stay below the smallest common broker limit'],
+  [limits.kafkaProducerRecordsMax < 2 ** 31, 'a sequence number has 31 bits'],
+  [limits.kafkaRetriesMax >= 2, '@platformatic/kafka takes fewer than two retries for endless ones'],
+  [limits.kafkaRetriesMax * limits.kafkaRetryMsMax < limits.appendMsMax, 'repeats must end before the deadline'],
   [limits.appendMsMax < limits.drainMsMax, 'a drain must outlast one append'],
 ]
 for (const [holds, why] of relations) {

@@ -1,0 +1,247 @@
+/**
+ * The bus over a Kafka cluster, whichever client library speaks to it: topics are checked, records find their
+ * partition and its lane, a watchdog brings back what went down.
+ *
+ *   append → partitionOf → lane (queue, one produce under way) → client library → outcome
+ *
+ * States: `down` until a look at the cluster has found every topic writable and every lane has a producer; `up`
+ * until a lane fails; then the watchdog looks again with growing pauses. While a lane is down its records are
+ * answered at once with a retryable error, so nothing is held in memory during an outage but what was under way.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { KafkaBusConfig } from '../config/config.ts'
+import { GuidepostError, permanent, retryable } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { AppendOutcome, Bus, BusHealth, BusRecord, Topic } from './bus.ts'
+import { partitionOf } from './partition.ts'
+import { PartitionLane } from './partition-lane.ts'
+import { ClientError, type PartitionClient, type TopicFacts } from './partition-producer.ts'
+import { checkTopics, describeRisk } from './topics.ts'
+
+export interface PartitionedBusOptions {
+  readonly log: Logger
+  /** The topics that must be there. */
+  readonly topics?: readonly Topic[]
+  /** Told at each change between up and down. */
+  readonly onEvent?: (health: BusHealth) => void
+}
+
+const defaultTopics: readonly Topic[] = ['prometheus_metrics', 'dead_letters']
+
+export class PartitionedBus implements Bus {
+  readonly url: string
+  readonly #config: KafkaBusConfig
+  readonly #options: PartitionedBusOptions
+  readonly #topics: readonly Topic[]
+  readonly #client: PartitionClient
+  readonly #lanes: PartitionLane[] = []
+  readonly #tickMs: number
+  readonly #stop = new AbortController()
+  #facts: ReadonlyMap<string, TopicFacts> = new Map()
+  #health: BusHealth
+  #ticker: NodeJS.Timeout | undefined
+  #watching: Promise<void> = Promise.resolve()
+  /** Ends the watchdog's pause. */
+  #wake: () => void = () => {}
+  #operatorMustAct = false
+  #riskTold = false
+
+  constructor(config: KafkaBusConfig, options: PartitionedBusOptions, client: PartitionClient) {
+    this.url = config.url
+    this.#config = config
+    this.#options = options
+    this.#topics = options.topics ?? defaultTopics
+    this.#client = client
+    this.#tickMs = Math.min(250, Math.max(10, config.appendMs / 50))
+    this.#health = { up: false, reason: `Kafka at ${config.brokers.join(', ')} has not been reached yet` }
+    for (let index = 0; index < limits.kafkaLanesMax; index++) this.#lanes.push(this.#makeLane())
+  }
+
+  get recordBytesMax(): number {
+    let bytes = this.#config.recordBytesMax
+    for (const topic of this.#facts.values()) bytes = Math.min(bytes, valueBytesMax(topic, bytes))
+    return bytes
+  }
+
+  async start(): Promise<void> {
+    this.#ticker = setInterval(() => {
+      const nowMs = performance.now()
+      for (const lane of this.#lanes) lane.expire(nowMs)
+    }, this.#tickMs)
+    const { promise: first, resolve } = Promise.withResolvers<unknown>()
+    this.#watching = this.#watch(resolve)
+    const failure = await within(this.#config.connectMs, first)
+    if (!(failure instanceof GuidepostError)) return
+    await this.close(0)
+    throw failure
+  }
+
+  append(records: readonly BusRecord[]): Promise<AppendOutcome[]> {
+    const outcomes = new Array<AppendOutcome>(records.length).fill(undefined)
+    if (records.length === 0) return Promise.resolve(outcomes)
+    return new Promise((resolve) => {
+      let waiting = records.length
+      const deadlineMs = performance.now() + this.#config.appendMs - 2 * this.#tickMs
+      const bytesMax = this.recordBytesMax
+      for (const [index, record] of records.entries()) {
+        const settle = (outcome: AppendOutcome) => {
+          outcomes[index] = outcome
+          if (--waiting === 0) resolve(outcomes)
+        }
+        this.#place(record, bytesMax, deadlineMs, settle)
+      }
+    })
+  }
+
+  health(): BusHealth {
+    return this.#health
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    const reason = 'the connection to Kafka is being closed'
+    if (!this.#stop.signal.aborted) {
+      this.#stop.abort()
+      this.#setHealth({ up: false, reason })
+    }
+    this.#wake()
+    const drained = Promise.all(this.#lanes.map((lane) => lane.drained())).then(() => true)
+    if ((await within(deadlineMs, drained)) === true) {
+      // A close in good order may itself hang on a broker that is frozen, so it is bounded as well.
+      const closing = Promise.allSettled(this.#lanes.map((lane) => lane.close(reason)))
+      await within(limits.kafkaRetryMsMax, closing)
+    }
+    for (const lane of this.#lanes) lane.fail(reason, 'away')
+    clearInterval(this.#ticker)
+    this.#client.destroy()
+    await this.#watching
+  }
+
+  #place(
+    record: BusRecord,
+    bytesMax: number,
+    deadlineMs: number,
+    settle: (outcome: AppendOutcome) => void,
+  ): void {
+    const topic = record.topic
+    if (this.#stop.signal.aborted) {
+      settle(retryable('GP_BUS_UNAVAILABLE', this.#health.reason))
+    } else if (record.value.length > bytesMax) {
+      const text = `a record of ${record.value.length} bytes is over the ${bytesMax} that Kafka is offered`
+      settle(permanent('GP_RECORD_TOO_LARGE', text))
+    } else if (!this.#topics.includes(topic)) {
+      settle(permanent('GP_BUS_REFUSED', `the topic ${topic} is not one of those opened at start`))
+    } else {
+      const facts = this.#facts.get(topic)
+      if (facts === undefined) {
+        settle(retryable('GP_BUS_UNAVAILABLE', this.#health.reason))
+        return
+      }
+      const key = Buffer.from(record.guid)
+      const partition = partitionOf(key, record.sender, this.#config.spread, facts.partitions)
+      const lane = this.#lanes[(this.#topics.indexOf(topic) + partition) % this.#lanes.length]!
+      lane.push(topic, partition, { record, deadlineMs, settle })
+    }
+  }
+
+  #makeLane(): PartitionLane {
+    return new PartitionLane({
+      open: () => this.#client.openProducer(),
+      produceBytesMax: (topic) => {
+        const facts = this.#facts.get(topic)
+        const bytes = limits.kafkaProduceBytesMax
+        return facts === undefined ? bytes : valueBytesMax(facts, bytes)
+      },
+      reserveMs: this.#config.appendMs / 10,
+      now: () => performance.now(),
+      onDown: (reason, failure) => {
+        this.#operatorMustAct = failure === 'operator'
+        this.#setHealth({ up: false, reason })
+        this.#wake()
+      },
+      onOffsetError: (text) => this.#options.log.error({ url: this.url }, text),
+    })
+  }
+
+  #setHealth(health: BusHealth): void {
+    const old = this.#health
+    this.#health = health
+    if (old.up !== health.up) this.#options.onEvent?.(health)
+    if (health.up) this.#options.log.info({ url: this.url }, 'connected to Kafka')
+    else if (old.reason !== health.reason && !this.#stop.signal.aborted) {
+      this.#options.log.warn({ url: this.url }, `Kafka is away: ${health.reason}`)
+    }
+  }
+
+  /** Looks at the cluster until closed. `first` gets what the first look came to: undefined, or its error. */
+  async #watch(first: (outcome: unknown) => void): Promise<void> {
+    let pauseMs = limits.kafkaBackoffMsMax / 20
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#connect()
+        pauseMs = limits.kafkaBackoffMsMax / 20
+        first(undefined)
+      } catch (error) {
+        this.#client.destroy()
+        const isUp = this.#lanes.every((lane) => lane.isUp) && this.#health.up
+        // A look that failed while every lane works is no outage: the lanes would say so.
+        if (!isUp) this.#setHealth({ up: false, reason: messageOf(error) })
+        pauseMs = Math.min(limits.kafkaBackoffMsMax, pauseMs * 2)
+        first(error)
+      }
+      await this.#pause(this.#health.up ? limits.kafkaRefreshMs : pauseMs)
+      // Looking succeeds although writing is forbidden, so a lane that needs an operator is not tried at once.
+      if (this.#operatorMustAct) await this.#pause(limits.kafkaBackoffMsMax)
+    }
+    first(undefined)
+  }
+
+  async #connect(): Promise<void> {
+    // A lane that fails from here on has not been looked at by this round.
+    const facts = await checkTopics(this.#client, this.#topics, this.#config, this.#stop.signal)
+    this.#facts = facts
+    const risk = describeRisk(facts)
+    if (risk !== undefined && !this.#riskTold) this.#options.log.warn({ url: this.url }, risk)
+    this.#riskTold = true
+    if (this.#stop.signal.aborted) return
+    await Promise.all(this.#lanes.map((lane) => lane.open()))
+    if (this.#stop.signal.aborted) return
+    if (!this.#health.up && this.#lanes.every((lane) => lane.isUp)) {
+      this.#operatorMustAct = false
+      this.#setHealth({ up: true, reason: '' })
+    }
+  }
+
+  async #pause(pauseMs: number): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pauseMs)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#wake = () => {}
+  }
+}
+
+/** What `promise` settles with, or undefined when that takes longer than `ms`. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  const late = new AbortController()
+  const pause = sleep(ms, undefined, { signal: late.signal }).catch(() => undefined)
+  try {
+    return await Promise.race([promise, pause])
+  } finally {
+    late.abort()
+  }
+}
+
+function valueBytesMax(facts: TopicFacts, bytes: number): number {
+  if (facts.messageBytesMax === undefined) return bytes
+  return Math.max(1, Math.min(bytes, facts.messageBytesMax - limits.kafkaBatchOverheadBytes))
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof ClientError || error instanceof GuidepostError) return error.message
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+}
