@@ -89,7 +89,9 @@ export interface GuidConfig {
   /** When the item already carries another guid under `name`. */
   readonly conflict: 'overwrite' | 'keep' | 'reject'
   /** When no source yields a guid. */
-  readonly missing: { readonly action: 'stamp'; readonly guid: string } | { readonly action: 'reject' | 'drop' }
+  readonly missing:
+    | { readonly action: 'stamp'; readonly guid: string }
+    | { readonly action: 'reject' | 'drop' }
   /** Whole-value patterns; undefined allows every valid guid. */
   readonly allow: readonly RegExp[] | undefined
 }

@@ -1,0 +1,153 @@
+/** What single options cannot know: contradictions between two of them. Each names both. */
+import type { GuidConfig, GuidSource } from './config.ts'
+import type { Written } from './schema.ts'
+
+export type Path = readonly (string | number)[]
+export type Problem = (path: Path, message: string, suggestion?: string) => void
+
+export interface Facts {
+  readonly written: Written
+  readonly busKind: 'log' | 'kafka' | undefined
+  /** True when an option is set in the file itself, by its path. */
+  readonly inFile: (...path: string[]) => boolean
+  readonly busOrigin: 'file' | 'default' | 'override'
+}
+
+export function checkRelations(facts: Facts, problem: Problem, warn: Problem): void {
+  checkBus(facts, problem, warn)
+  checkSizes(facts, problem)
+  checkSasl(facts, problem, warn)
+  checkTls(facts, problem)
+  checkListeners(facts, problem)
+}
+
+function checkBus({ busKind, busOrigin, inFile, written }: Facts, problem: Problem, warn: Problem): void {
+  if (busKind === undefined) return
+  const unused = busKind === 'log' ? 'kafka' : 'log'
+  if (!inFile(unused)) return
+  if (busOrigin === 'override') {
+    warn([unused], `has no effect, since the bus is ${written.bus}`)
+    return
+  }
+  const shown = busOrigin === 'default' ? `${written.bus} unless set` : written.bus
+  const write = busKind === 'log' ? 'bus: kafka://host:9092' : 'bus: log:./data'
+  problem([unused], `has no effect, since bus is ${shown}`, `Set ${write}, or remove ${unused}.`)
+}
+
+function checkSizes({ busKind, written: { kafka, limits, log } }: Facts, problem: Problem): void {
+  const atMost = (path: Path, value: number, other: string, bound: number, why: string) => {
+    if (value <= bound) return
+    problem(path, `is ${value}, above ${other}, which is ${bound}: ${why}`, `Lower it, or raise ${other}.`)
+  }
+  if (busKind === 'kafka') {
+    const why = 'a full record must fit Kafka'
+    atMost(['limits', 'recordBytes'], limits.recordBytes, 'kafka.recordBytesMax', kafka.recordBytesMax, why)
+    const connect = 'an append must outlast a connection'
+    atMost(['kafka', 'connectMs'], kafka.connectMs, 'limits.appendMs', limits.appendMs, connect)
+  } else {
+    const why = 'retention deletes whole segments'
+    atMost(['log', 'segmentBytes'], log.segmentBytes, 'log.retentionBytes', log.retentionBytes, why)
+  }
+  const budget = 'the largest request must fit the budget'
+  atMost(['limits', 'bodyBytes'], limits.bodyBytes, 'limits.inflightBytes', limits.inflightBytes, budget)
+  if (limits.inflatedBytes * 2 > limits.inflightBytes) {
+    problem(
+      ['limits', 'inflatedBytes'],
+      `is ${limits.inflatedBytes}, more than half of limits.inflightBytes, which is ${limits.inflightBytes}: a request and its records must fit together`,
+      'Lower it, or raise limits.inflightBytes.',
+    )
+  }
+  const drain = 'a drain must outlast one append'
+  atMost(['limits', 'appendMs'], limits.appendMs, 'limits.drainMs', limits.drainMs, drain)
+}
+
+function checkSasl({ written: { kafka } }: Facts, problem: Problem, warn: Problem): void {
+  const { sasl, tls } = kafka
+  if (sasl === undefined) return
+  const path = ['kafka', 'sasl']
+  if (sasl.username === undefined) problem(path, 'has no username', 'Set kafka.sasl.username.')
+  if (sasl.password === undefined && sasl.passwordFile === undefined) {
+    problem(
+      path,
+      'has neither password nor passwordFile',
+      'Set one of them, or GUIDEPOST_KAFKA_SASL_PASSWORD.',
+    )
+  }
+  if (sasl.password !== undefined && sasl.passwordFile !== undefined) {
+    problem([...path, 'passwordFile'], 'contradicts kafka.sasl.password', 'Keep one of them.')
+  }
+  if (sasl.mechanism === 'PLAIN' && tls === undefined) {
+    warn([...path, 'mechanism'], 'is PLAIN without kafka.tls: the password crosses the network readable')
+  }
+}
+
+function checkTls({ written: { kafka } }: Facts, problem: Problem): void {
+  const { tls } = kafka
+  if (tls === undefined) return
+  const path = ['kafka', 'tls']
+  if (tls.cert !== undefined && tls.key === undefined) problem([...path, 'cert'], 'needs kafka.tls.key')
+  if (tls.key !== undefined && tls.cert === undefined) problem([...path, 'key'], 'needs kafka.tls.cert')
+  if (!tls.verify && tls.ca !== undefined) {
+    problem([...path, 'ca'], 'has no effect with kafka.tls.verify: false', 'Remove one of them.')
+  }
+}
+
+function checkListeners({ written, inFile }: Facts, problem: Problem): void {
+  const { http } = written.listeners
+  if (http === undefined) {
+    const path = inFile('receivers', 'remoteWrite') ? ['receivers', 'remoteWrite'] : ['listeners', 'http']
+    const message = inFile('receivers', 'remoteWrite')
+      ? 'cannot be reached, since listeners.http is off'
+      : 'is off, and no other listener takes anything'
+    problem(path, message, 'Give listeners.http a port.')
+  } else if (!written.receivers.remoteWrite.enabled) {
+    const path = ['receivers', 'remoteWrite', 'enabled']
+    problem(path, 'is false, and listeners.http serves nothing else', 'Enable a receiver.')
+  }
+  const { admin } = written
+  if (http === undefined || admin === undefined || http.port !== admin.port || http.port === 0) return
+  const [a, b] = [http.host ?? written.host, admin.host ?? written.host]
+  const isWildcard = (host: string) => host === '0.0.0.0' || host === '::'
+  if (a === b || isWildcard(a) || isWildcard(b)) {
+    const [path, other] = inFile('admin', 'port')
+      ? [['admin', 'port'], 'listeners.http.port']
+      : [['listeners', 'http', 'port'], 'admin.port']
+    problem(path, `is ${admin.port}, as is ${other}`, 'Give each a port of its own.')
+  }
+}
+
+/** Checks one complete set of guid rules. `base` is where it stands; `at` finds the place of one of its keys. */
+export function checkGuid(
+  guid: GuidConfig,
+  at: (key: 'from' | 'missing' | 'allow') => Path,
+  listenerGuid: string | undefined,
+  problem: Problem,
+): void {
+  const { allow, missing } = guid
+  if (listenerGuid !== undefined && !guid.from.some((source) => source.kind === 'listener')) {
+    const message = `has no source listener, so listeners.http.guid (${listenerGuid}) has no effect`
+    problem(at('from'), message, 'Add listener to it, or remove listeners.http.guid.')
+  }
+  if (allow === undefined) return
+  const allowed = (each: string) => allow.some((pattern) => pattern.test(each))
+  if (missing.action === 'stamp' && !allowed(missing.guid)) {
+    const message = `leaves out ${missing.guid}, which guid.missing stamps`
+    problem(at('allow'), message, `Add ${missing.guid} to it, or set guid.missing: reject.`)
+  }
+  for (const each of guid.from.flatMap(fixedGuids)) {
+    if (!allowed(each))
+      problem(at('allow'), `leaves out ${each}, which guid.from names`, `Add ${each} to it.`)
+  }
+  if (listenerGuid !== undefined && !allowed(listenerGuid)) {
+    problem(
+      at('allow'),
+      `leaves out ${listenerGuid}, which is listeners.http.guid`,
+      `Add ${listenerGuid} to it.`,
+    )
+  }
+}
+
+function fixedGuids(source: GuidSource): string[] {
+  if (source.kind === 'constant') return [source.value]
+  return source.kind === 'peer' ? [...new Set(source.table.map((entry) => entry.guid))] : []
+}
