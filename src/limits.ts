@@ -47,6 +47,8 @@ export const limits = {
   // ---- memory -----------------------------------------------------------------------------------------------
   /** Bytes of everything in flight: bodies being read, records waiting for the bus. Over it: 503 + Retry-After. */
   inflightBytesMax: 128 * MiB,
+  /** Bytes of the kernel's memory that are kept from request to request; a larger one is given back. */
+  kernelBytesKept: 48 * MiB,
   /** Bytes kept in free buffers for reuse. */
   poolBytesMax: 32 * MiB,
   /** Seconds that a sender is told to wait when it is refused for a reason that passes. */

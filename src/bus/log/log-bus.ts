@@ -1,0 +1,274 @@
+/** The embedded log: one folder of segments for each topic, on a local disk. */
+import { join } from 'node:path'
+import type { LogBusConfig } from '../../config/config.ts'
+import { GuidepostError, permanent, retryable } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import type { OnSegmentEvent, SegmentEvent } from '../../segment/events.ts'
+import { type FileSystem, fileErrorCode, nodeFileSystem } from '../../segment/file-system.ts'
+import { type PendingAppend, SegmentWriter } from '../../segment/writer.ts'
+import type { AppendOutcome, Bus, BusHealth, BusRecord } from '../bus.ts'
+import { DirectoryLock } from './directory-lock.ts'
+import { listTopics } from './topics.ts'
+
+/** The part of a pino logger that is used. */
+export interface LogBusLogger {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface LogBusOptions {
+  readonly log: LogBusLogger
+  /** Told everything that is also logged, to be counted. */
+  readonly onEvent?: OnSegmentEvent
+  readonly fs?: FileSystem
+}
+
+const wording: Record<SegmentEvent['kind'], { level: keyof LogBusLogger; message: string }> = {
+  torn_tail: {
+    level: 'warn',
+    message: 'A record that was being written when the program ended was cut off the log',
+  },
+  bad_record: { level: 'error', message: 'A damaged record in the log is skipped' },
+  segment_unreadable: { level: 'error', message: 'A segment of the log cannot be read and is skipped' },
+  segment_deleted: { level: 'info', message: 'A segment of the log has reached the end of its retention' },
+  disk_full: { level: 'error', message: 'The disk of the log is full; senders are told to wait' },
+  disk_failed: { level: 'error', message: 'The disk of the log fails; senders are told to wait' },
+  disk_recovered: { level: 'info', message: 'The disk of the log takes data again' },
+}
+
+/** The records of one call that go to one topic, with their places in the call. */
+interface Share {
+  readonly topic: string
+  readonly records: BusRecord[]
+  readonly indexes: number[]
+}
+
+export class LogBus implements Bus {
+  readonly url: string
+  readonly recordBytesMax = limits.segmentRecordBytesMax
+  readonly #config: LogBusConfig
+  readonly #options: LogBusOptions
+  readonly #fs: FileSystem
+  readonly #writers = new Map<string, Promise<SegmentWriter>>()
+  /** The writers that are open, for health. */
+  readonly #open = new Map<string, SegmentWriter>()
+  #lock: DirectoryLock | undefined
+  #probeTimer: NodeJS.Timeout | undefined
+  #state: 'new' | 'open' | 'closed' = 'new'
+  /** Topics that could not be opened, with the reason. Each is tried again, by appends and by the probe. */
+  readonly #failed = new Map<string, GuidepostError>()
+
+  constructor(config: LogBusConfig, options: LogBusOptions) {
+    this.url = config.url
+    this.#config = config
+    this.#options = options
+    this.#fs = options.fs ?? nodeFileSystem
+  }
+
+  async start(): Promise<void> {
+    const { directory } = this.#config
+    try {
+      await this.#fs.makeDirectory(directory)
+      this.#lock = await DirectoryLock.take(directory)
+      for (const topic of await listTopics(this.#fs, directory)) await this.#openAtStart(topic)
+    } catch (error) {
+      await this.close(limits.logPollMs)
+      if (error instanceof GuidepostError) throw error
+      const code = fileErrorCode(error)
+      const text = `The log directory ${directory} cannot be written (${code}): ${adviceFor(code)}`
+      throw permanent('GP_CONFIG', text, error)
+    }
+    this.#probeTimer = setInterval(() => this.#probe(), limits.logPollMs).unref()
+    this.#state = 'open'
+  }
+
+  async append(records: readonly BusRecord[]): Promise<AppendOutcome[]> {
+    const outcomes = new Array<AppendOutcome>(records.length).fill(undefined)
+    if (records.length === 0) return outcomes
+    if (this.#state !== 'open') return outcomes.fill(notOpenError())
+    const deadlineAtMs = performance.now() + this.#config.appendMs
+    const shares = this.#share(records, outcomes)
+    await Promise.all(
+      shares.map(async ({ topic, records: shared, indexes }) => {
+        const outcome = await this.#appendTo(topic, shared, deadlineAtMs)
+        for (const index of indexes) outcomes[index] = outcome
+      }),
+    )
+    return outcomes
+  }
+
+  health(): BusHealth {
+    if (this.#state !== 'open') return { up: false, reason: 'The log is not open' }
+    const problem = this.#anyProblem()
+    return problem === undefined ? { up: true, reason: '' } : { up: false, reason: problem.message }
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    this.#state = 'closed'
+    clearInterval(this.#probeTimer)
+    const closing = [...this.#writers.values()].map(async (opening) => {
+      const writer = await opening.catch(() => undefined)
+      await writer?.close(deadlineMs)
+    })
+    this.#writers.clear()
+    this.#open.clear()
+    const deadline = Promise.withResolvers<void>()
+    const timer = setTimeout(deadline.resolve, deadlineMs)
+    await Promise.race([Promise.all(closing), deadline.promise])
+    clearTimeout(timer)
+    await this.#lock?.release()
+    this.#lock = undefined
+  }
+
+  /** Damage and a failing disk do not keep the program from starting, missing rights do: only an operator helps. */
+  async #openAtStart(topic: string): Promise<void> {
+    try {
+      await this.#writer(topic)
+    } catch (error) {
+      if (['EROFS', 'EACCES', 'EPERM'].includes(fileErrorCode(error))) throw error
+    }
+  }
+
+  /** Sorts the records by topic; one that is too large gets its outcome at once. */
+  #share(records: readonly BusRecord[], outcomes: AppendOutcome[]): Share[] {
+    const shares: Share[] = []
+    for (const [index, record] of records.entries()) {
+      if (record.value.length > this.recordBytesMax) {
+        outcomes[index] = permanent(
+          'GP_RECORD_TOO_LARGE',
+          `A record of ${record.value.length} bytes is larger than the ${this.recordBytesMax} that the log takes`,
+        )
+        continue
+      }
+      let share = shares.find(({ topic }) => topic === record.topic)
+      if (share === undefined) {
+        share = { topic: record.topic, records: [], indexes: [] }
+        shares.push(share)
+      }
+      share.records.push(record)
+      share.indexes.push(index)
+    }
+    return shares
+  }
+
+  async #appendTo(topic: string, records: BusRecord[], deadlineAtMs: number): Promise<AppendOutcome> {
+    const deadline = Promise.withResolvers<AppendOutcome>()
+    let pending: PendingAppend | undefined
+    const timer = setTimeout(
+      () => {
+        const late = this.#lateError(topic)
+        pending?.abandon(late)
+        deadline.resolve(late)
+      },
+      Math.max(1, deadlineAtMs - performance.now()),
+    )
+    const written = async (): Promise<AppendOutcome> => {
+      const writer = this.#open.get(topic) ?? (await this.#writer(topic))
+      if (performance.now() > deadlineAtMs) return this.#lateError(topic)
+      // Behind a disk that hangs nothing is queued: memory stays bounded, and senders hear at once.
+      if (writer.commitMs > this.#config.appendMs) return this.#stalledError(topic)
+      pending = writer.append(records)
+      return pending.settled
+    }
+    try {
+      return await Promise.race([written(), deadline.promise])
+    } catch (error) {
+      return this.#diskError(topic, error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** The writer of a topic; a failure to open it is forgotten, so that the next call tries again. */
+  #writer(topic: string): Promise<SegmentWriter> {
+    const known = this.#writers.get(topic)
+    if (known !== undefined) return known
+    const { directory, segmentBytes, retentionBytes, retentionHours, diskReserveBytes } = this.#config
+    const opening = SegmentWriter.open({
+      fs: this.#fs,
+      directory: join(directory, topic),
+      segmentBytes,
+      retentionBytes,
+      retentionMs: retentionHours * 3_600_000,
+      diskReserveBytes,
+      onEvent: (event) => this.#tell(topic, event),
+    })
+    this.#writers.set(topic, opening)
+    opening.then(
+      (writer) => {
+        this.#failed.delete(topic)
+        this.#open.set(topic, writer)
+      },
+      (error: unknown) => {
+        this.#failed.set(topic, this.#diskError(topic, error))
+        this.#writers.delete(topic)
+      },
+    )
+    return opening
+  }
+
+  #anyProblem(): GuidepostError | undefined {
+    for (const problem of this.#failed.values()) return problem
+    for (const [topic, writer] of this.#open) {
+      if (writer.problem !== undefined) return writer.problem
+      if (writer.commitMs > this.#config.appendMs) return this.#stalledError(topic)
+    }
+    return undefined
+  }
+
+  /** Finds out that a disk is well again although nobody dares to append. */
+  #probe(): void {
+    for (const topic of this.#failed.keys()) void this.#writer(topic).catch(() => undefined)
+    for (const writer of this.#open.values()) {
+      if (writer.problem !== undefined && writer.commitMs === 0) void writer.probe()
+    }
+  }
+
+  #tell(topic: string, event: SegmentEvent): void {
+    this.#options.onEvent?.(event)
+    const { log } = this.#options
+    const { level, message } = wording[event.kind]
+    log[level]({ topic, ...event }, message)
+  }
+
+  #lateError(topic: string): GuidepostError {
+    const { appendMs } = this.#config
+    return retryable('GP_BUS_DEADLINE', `The log did not store ${topic} within ${appendMs} ms`)
+  }
+
+  #stalledError(topic: string): GuidepostError {
+    const { appendMs, directory } = this.#config
+    const text = `The disk of ${join(directory, topic)} has not answered for more than ${appendMs} ms`
+    return retryable('GP_DISK_FAILED', text)
+  }
+
+  #diskError(topic: string, error: unknown): GuidepostError {
+    const code = fileErrorCode(error)
+    const isFull = code === 'ENOSPC' || code === 'EDQUOT'
+    const text = `The log cannot open ${join(this.#config.directory, topic)} (${code}): ${adviceFor(code)}`
+    return retryable(isFull ? 'GP_DISK_FULL' : 'GP_DISK_FAILED', text, error)
+  }
+}
+
+function adviceFor(code: string): string {
+  switch (code) {
+    case 'EROFS':
+      return 'the file system is read-only; mount it writable, or set another directory with --bus log:DIR'
+    case 'EACCES':
+    case 'EPERM':
+      return 'give the user of this process the right to write there, or set another directory with --bus log:DIR'
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return 'the disk is full; make room'
+    case 'ENOTDIR':
+    case 'EEXIST':
+      return 'a part of the path is a file'
+    default:
+      return 'look after the disk, or set another directory with --bus log:DIR'
+  }
+}
+
+function notOpenError(): GuidepostError {
+  return retryable('GP_DRAINING', 'The log is not open')
+}

@@ -1,0 +1,242 @@
+/** What a folder of segments holds, and everything wrong with it. Reads all of it, changes nothing, takes no lock. */
+import { basename, join } from 'node:path'
+import { limits } from '../limits.ts'
+import type { SegmentEvent } from './events.ts'
+import { type FileSystem, fileErrorCode, nodeFileSystem } from './file-system.ts'
+import {
+  fileHeaderBytes,
+  parseFileHeader,
+  parseSegmentName,
+  quarantineFolder,
+  segmentName,
+} from './format.ts'
+import { SegmentScanner } from './scanner.ts'
+
+export interface Counts {
+  records: number
+  items: number
+  /** Of records with their heads; for a topic and a segment, of the files. */
+  bytes: number
+}
+
+export interface SegmentReport extends Counts {
+  readonly kind: 'segment'
+  readonly topic: string
+  readonly file: string
+  readonly firstOffset: number
+  /** Undefined when it holds no record. */
+  readonly lastOffset: number | undefined
+  /** Unix milliseconds, undefined without records. */
+  readonly oldestMs: number | undefined
+  readonly newestMs: number | undefined
+  readonly badRecords: number
+}
+
+export interface TopicReport extends Counts {
+  readonly kind: 'topic'
+  readonly topic: string
+  readonly segments: number
+  readonly firstOffset: number | undefined
+  readonly lastOffset: number | undefined
+  readonly oldestMs: number | undefined
+  readonly newestMs: number | undefined
+  readonly badRecords: number
+  /** By guid; when there are more than `limits.guidsCachedMax`, the rest is under the empty string. */
+  readonly guids: ReadonlyMap<string, Readonly<Counts>>
+}
+
+export type Inspected =
+  | SegmentReport
+  /** Comes last of its topic. */
+  | TopicReport
+  /** A damaged record, a torn tail, an unreadable segment. Comes before the report of its segment. */
+  | { readonly kind: 'finding'; readonly topic: string; readonly event: SegmentEvent }
+  /** Offsets from `first` to `last` are in no segment: appends that failed, or a file that is missing. */
+  | { readonly kind: 'gap'; readonly topic: string; readonly first: number; readonly last: number }
+  | { readonly kind: 'quarantined'; readonly topic: string; readonly file: string; readonly bytes: number }
+  /** A file that is not a part of the log. */
+  | { readonly kind: 'stray'; readonly topic: string; readonly file: string }
+
+interface Totals extends Counts {
+  segments: number
+  firstOffset: number | undefined
+  lastOffset: number | undefined
+  oldestMs: number | undefined
+  newestMs: number | undefined
+  badRecords: number
+  guids: Map<string, Counts>
+}
+
+function emptyTotals(): Totals {
+  const unknown = { firstOffset: undefined, lastOffset: undefined, oldestMs: undefined, newestMs: undefined }
+  return { records: 0, items: 0, bytes: 0, segments: 0, badRecords: 0, guids: new Map(), ...unknown }
+}
+
+/**
+ * Inspects a log directory, topic by topic, or one folder of segments by itself. Holds one record at a time, and the
+ * counts. Throws the file system's error when `directory` cannot be listed; what is wrong inside is a finding.
+ */
+export async function* inspectDirectory(
+  directory: string,
+  fs: FileSystem = nodeFileSystem,
+): AsyncGenerator<Inspected> {
+  const entries = await fs.list(directory)
+  const isTopic = entries.some((entry) => entry.kind === 'file' && parseSegmentName(entry.name) !== undefined)
+  if (isTopic) {
+    yield* inspectTopic(basename(directory), directory, fs)
+    return
+  }
+  const folders = entries.filter((entry) => entry.kind === 'directory').map((entry) => entry.name)
+  for (const topic of folders.sort()) yield* inspectTopic(topic, join(directory, topic), fs)
+}
+
+async function* inspectTopic(topic: string, directory: string, fs: FileSystem): AsyncGenerator<Inspected> {
+  const totals = emptyTotals()
+  const entries = await fs.list(directory).catch((error: unknown) => fileErrorCode(error))
+  if (typeof entries === 'string') {
+    yield {
+      kind: 'finding',
+      topic,
+      event: unreadable(directory, 0, `the folder cannot be listed: ${entries}`),
+    }
+    return
+  }
+  const segments: number[] = []
+  for (const { name, kind } of entries) {
+    const firstOffset = kind === 'file' ? parseSegmentName(name) : undefined
+    if (firstOffset !== undefined) segments.push(firstOffset)
+    else if (name !== quarantineFolder) yield { kind: 'stray', topic, file: join(directory, name) }
+  }
+  // A folder without a segment and a quarantine is no topic.
+  if (segments.length === 0 && !entries.some((entry) => entry.name === quarantineFolder)) return
+  for (const firstOffset of segments.sort((a, b) => a - b)) {
+    const expected = totals.lastOffset
+    if (expected !== undefined && firstOffset > expected + 1) {
+      yield { kind: 'gap', topic, first: expected + 1, last: firstOffset - 1 }
+    }
+    yield* inspectSegment(topic, join(directory, segmentName(firstOffset)), firstOffset, totals, fs)
+  }
+  yield* inspectQuarantine(topic, join(directory, quarantineFolder), fs)
+  yield { kind: 'topic', topic, ...totals }
+}
+
+async function* inspectSegment(
+  topic: string,
+  path: string,
+  firstOffset: number,
+  totals: Totals,
+  fs: FileSystem,
+): AsyncGenerator<Inspected> {
+  const own = emptyTotals()
+  try {
+    const file = await fs.open(path, 'read')
+    try {
+      own.bytes = await file.bytes()
+      const bytes = Buffer.alloc(fileHeaderBytes)
+      const header = parseFileHeader(bytes.subarray(0, await file.read(bytes, 0)))
+      if (typeof header === 'string') {
+        yield { kind: 'finding', topic, event: unreadable(path, own.bytes, header) }
+      } else {
+        const scanner = new SegmentScanner(file, header.salt)
+        for (
+          let event = await count(scanner, path, own, totals);
+          event;
+          event = await count(scanner, path, own, totals)
+        ) {
+          yield { kind: 'finding', topic, event }
+          if (event.kind === 'torn_tail' || event.position + event.bytes >= own.bytes) break
+        }
+      }
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    yield { kind: 'finding', topic, event: unreadable(path, own.bytes, fileErrorCode(error)) }
+  }
+  addSegment(totals, own, firstOffset)
+  const { records, items, bytes, lastOffset, oldestMs, newestMs, badRecords } = own
+  const counts = { records, items, bytes, lastOffset, oldestMs, newestMs, badRecords }
+  yield { kind: 'segment', topic, file: path, firstOffset, ...counts }
+}
+
+type ScanEvent = Extract<SegmentEvent, { kind: 'torn_tail' | 'bad_record' }>
+
+/** Counts records up to the next thing that is wrong, which it returns, or to the end. */
+async function count(
+  scanner: SegmentScanner,
+  file: string,
+  own: Totals,
+  totals: Totals,
+): Promise<ScanEvent | undefined> {
+  for (;;) {
+    const scanned = await scanner.next()
+    const { position, bytes } = scanned
+    if (scanned.kind === 'record') {
+      const { guid, items, offset, receivedAtMs } = scanned.record
+      const known = totals.guids.get(guid)
+      const isRest = known === undefined && totals.guids.size >= limits.guidsCachedMax
+      addGuid(totals.guids, isRest ? '' : guid, items, bytes)
+      own.records += 1
+      own.items += items
+      own.lastOffset = offset
+      own.oldestMs = Math.min(own.oldestMs ?? receivedAtMs, receivedAtMs)
+      own.newestMs = Math.max(own.newestMs ?? receivedAtMs, receivedAtMs)
+    } else if (scanned.kind === 'bad') {
+      const { offset, reason } = scanned
+      own.badRecords += 1
+      return { kind: 'bad_record', file, position, bytes, offset, reason, quarantine: undefined }
+    } else if (bytes === 0) {
+      return undefined
+    } else if (scanned.isDamaged) {
+      own.badRecords += 1
+      const reason = 'the head of a record is damaged and none follows it'
+      return { kind: 'bad_record', file, position, bytes, offset: undefined, reason, quarantine: undefined }
+    } else {
+      return { kind: 'torn_tail', file, position, bytes }
+    }
+  }
+}
+
+function addGuid(guids: Map<string, Counts>, guid: string, items: number, bytes: number): void {
+  const counts = guids.get(guid)
+  if (counts === undefined) {
+    guids.set(guid, { records: 1, items, bytes })
+  } else {
+    counts.records += 1
+    counts.items += items
+    counts.bytes += bytes
+  }
+}
+
+function addSegment(totals: Totals, own: Totals, firstOffset: number): void {
+  totals.segments += 1
+  totals.records += own.records
+  totals.items += own.items
+  totals.bytes += own.bytes
+  totals.badRecords += own.badRecords
+  totals.firstOffset ??= firstOffset
+  totals.lastOffset = own.lastOffset ?? totals.lastOffset
+  totals.oldestMs = minDefined(totals.oldestMs, own.oldestMs)
+  totals.newestMs =
+    own.newestMs === undefined ? totals.newestMs : Math.max(own.newestMs, totals.newestMs ?? 0)
+}
+
+function minDefined(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined ? b : b === undefined ? a : Math.min(a, b)
+}
+
+async function* inspectQuarantine(topic: string, folder: string, fs: FileSystem): AsyncGenerator<Inspected> {
+  const entries = await fs.list(folder).catch(() => [])
+  for (const { name } of entries) {
+    const file = join(folder, name)
+    const bytes = await fs.stat(file).then(
+      (stats) => stats.bytes,
+      () => 0,
+    )
+    yield { kind: 'quarantined', topic, file, bytes }
+  }
+}
+
+function unreadable(file: string, bytes: number, reason: string): SegmentEvent {
+  return { kind: 'segment_unreadable', file, bytes, reason, quarantine: undefined }
+}

@@ -1,0 +1,55 @@
+/** Deletes whole segments, oldest first, by total bytes and by age. Never the one that is written to. */
+import { join } from 'node:path'
+import type { OnSegmentEvent } from './events.ts'
+import { type FileSystem, fileErrorCode } from './file-system.ts'
+import { segmentName } from './format.ts'
+import type { ClosedSegment } from './recovery.ts'
+
+export interface RetentionSettings {
+  readonly fs: FileSystem
+  readonly directory: string
+  readonly retentionBytes: number
+  readonly retentionMs: number
+  readonly onEvent: OnSegmentEvent
+}
+
+/** Why the oldest of `closed` has to go, or undefined. */
+function whyExpired(
+  settings: RetentionSettings,
+  oldest: ClosedSegment,
+  totalBytes: number,
+  nowMs: number,
+): string | undefined {
+  if (totalBytes > settings.retentionBytes) {
+    return `the topic holds ${totalBytes} bytes, more than ${settings.retentionBytes}`
+  }
+  const ageMs = nowMs - oldest.modifiedMs
+  return ageMs > settings.retentionMs
+    ? `it is older than ${settings.retentionMs / 3_600_000} hours`
+    : undefined
+}
+
+/** Returns the first offsets of what is gone. Never rejects: a segment that cannot be deleted is tried again later. */
+export async function deleteExpired(
+  settings: RetentionSettings,
+  closed: readonly ClosedSegment[],
+  activeBytes: number,
+): Promise<Set<number>> {
+  const gone = new Set<number>()
+  let totalBytes = activeBytes
+  for (const segment of closed) totalBytes += segment.bytes
+  for (const segment of [...closed].sort((a, b) => a.firstOffset - b.firstOffset)) {
+    const reason = whyExpired(settings, segment, totalBytes, Date.now())
+    if (reason === undefined) break
+    const file = join(settings.directory, segmentName(segment.firstOffset))
+    try {
+      await settings.fs.unlink(file)
+      settings.onEvent({ kind: 'segment_deleted', file, bytes: segment.bytes, reason })
+    } catch (error) {
+      if (fileErrorCode(error) !== 'ENOENT') break
+    }
+    gone.add(segment.firstOffset)
+    totalBytes -= segment.bytes
+  }
+  return gone
+}

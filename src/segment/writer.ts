@@ -1,0 +1,347 @@
+/**
+ * Appends to the log in one directory: group commit, rolling, and what to do when the disk fails. See format.ts.
+ *
+ * One commit runs at a time. What is appended meanwhile waits and is committed together.
+ */
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { GuidepostError, permanent, retryable } from '../errors.ts'
+import { limits, MiB } from '../limits.ts'
+import { GroupEncoder, recordBytesAtMost, whyNotEncodable } from './encode.ts'
+import type { OnSegmentEvent } from './events.ts'
+import { type FileSystem, fileErrorCode } from './file-system.ts'
+import { encodeFileHeader, fileHeaderBytes, type SegmentRecord, segmentName } from './format.ts'
+import { type ActiveSegment, type ClosedSegment, recoverDirectory, writeAll } from './recovery.ts'
+import { deleteExpired } from './retention.ts'
+
+export interface WriterSettings {
+  readonly fs: FileSystem
+  /** Made when absent. Nobody else may write to it meanwhile. */
+  readonly directory: string
+  readonly segmentBytes: number
+  readonly retentionBytes: number
+  readonly retentionMs: number
+  readonly diskReserveBytes: number
+  readonly onEvent: OnSegmentEvent
+}
+
+/** `undefined`: all records of the call are durable. */
+export type WriteOutcome = GuidepostError | undefined
+
+/** One call of `append` that is not settled yet. */
+export interface PendingAppend {
+  /** Never rejects. */
+  readonly settled: Promise<WriteOutcome>
+  /**
+   * Settles it with `outcome` now, because the caller will not wait. What has not been written stays unwritten; what
+   * is being written may still become durable, but never with bytes that the caller changed after this call.
+   */
+  abandon(outcome: GuidepostError): void
+}
+
+class Entry implements PendingAppend {
+  records: readonly SegmentRecord[]
+  readonly bytes: number
+  readonly settled: Promise<WriteOutcome>
+  isAbandoned = false
+  isTaken = false
+  #resolve!: (outcome: WriteOutcome) => void
+
+  constructor(records: readonly SegmentRecord[]) {
+    this.records = records
+    let bytes = 0
+    for (const record of records) bytes += recordBytesAtMost(record)
+    this.bytes = bytes
+    this.settled = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+  }
+
+  settle(outcome: WriteOutcome): void {
+    this.#resolve(outcome)
+  }
+
+  abandon(outcome: GuidepostError): void {
+    this.isAbandoned = true
+    // The caller's memory is its own again; a long queue behind a hanging disk must not hold it.
+    if (!this.isTaken) this.records = []
+    this.#resolve(outcome)
+  }
+}
+
+/** Free space is asked for again after this many written bytes, or when a second has passed. */
+const spaceCheckBytes = 16 * MiB
+const spaceCheckMs = 1000
+
+export class SegmentWriter {
+  readonly #settings: WriterSettings
+  readonly #encoder = new GroupEncoder()
+  readonly #retentionTimer: NodeJS.Timeout
+  #closed: ClosedSegment[]
+  #active: ActiveSegment | undefined
+  #nextOffset: number
+  #queue: Entry[] = []
+  #running: Promise<void> | undefined
+  #isClosing = false
+  #problem: GuidepostError | undefined
+  #spaceCheckedAtMs = Number.NEGATIVE_INFINITY
+  #bytesSinceSpaceCheck = 0
+  #retaining: Promise<void> | undefined
+  #commitStartedAtMs: number | undefined
+
+  private constructor(
+    settings: WriterSettings,
+    recovered: { closed: ClosedSegment[]; active: ActiveSegment | undefined; nextOffset: number },
+  ) {
+    this.#settings = settings
+    this.#closed = recovered.closed
+    this.#active = recovered.active
+    this.#nextOffset = recovered.nextOffset
+    this.#retentionTimer = setInterval(() => this.#retain(), limits.logRetentionCheckMs).unref()
+    this.#retain()
+  }
+
+  /** Recovers what is there. Throws file system errors, of a directory that cannot be made or read, as they are. */
+  static async open(settings: WriterSettings): Promise<SegmentWriter> {
+    await settings.fs.makeDirectory(settings.directory)
+    return new SegmentWriter(settings, await recoverDirectory(settings))
+  }
+
+  /** The offset that the next record gets. */
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  /** Why the last commit failed, until one succeeds. */
+  get problem(): GuidepostError | undefined {
+    return this.#problem
+  }
+
+  /** Milliseconds for which the commit that runs now has been running; 0 when none does. */
+  get commitMs(): number {
+    return this.#commitStartedAtMs === undefined ? 0 : performance.now() - this.#commitStartedAtMs
+  }
+
+  /**
+   * Appends records, all of them or none. They must not change until it settles. In the order of the calls.
+   * Outcomes: GP_DISK_FULL, GP_DISK_FAILED and GP_DRAINING may be retried; GP_RECORD_TOO_LARGE is for good.
+   */
+  append(records: readonly SegmentRecord[]): PendingAppend {
+    const entry = new Entry(records)
+    const refusal = this.#isClosing ? closedError() : whyNot(records)
+    if (refusal === undefined) this.#enqueue(entry)
+    else entry.settle(refusal)
+    return entry
+  }
+
+  /** Tries whether the disk takes data again, by making a segment if need be and syncing it. */
+  probe(): Promise<WriteOutcome> {
+    return this.append([]).settled
+  }
+
+  /** Waits for what is queued, at most `deadlineMs`; what is not durable then is settled with GP_DRAINING. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#isClosing = true
+    clearInterval(this.#retentionTimer)
+    const deadline = Promise.withResolvers<'late'>()
+    const timer = setTimeout(() => deadline.resolve('late'), deadlineMs)
+    const finished = Promise.all([this.#running, this.#retaining]).then(() => 'finished' as const)
+    const result = await Promise.race([finished, deadline.promise])
+    clearTimeout(timer)
+    for (const entry of this.#queue) entry.abandon(closedError())
+    this.#queue = []
+    // A commit that hangs still uses the file; the process is about to end and closes it then.
+    if (result === 'finished') await this.#active?.file.close().catch(() => undefined)
+    this.#active = undefined
+  }
+
+  #enqueue(entry: Entry): void {
+    this.#queue.push(entry)
+    // One turn of the event loop lets the appends of all sockets that are readable now share the first commit.
+    this.#running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.#run())
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const group = this.#takeGroup()
+      if (group.length === 0) continue
+      this.#commitStartedAtMs = performance.now()
+      const outcome = await this.#commit(group)
+      this.#commitStartedAtMs = undefined
+      for (const entry of group) entry.settle(outcome)
+    }
+    this.#encoder.release()
+    this.#running = undefined
+  }
+
+  #takeGroup(): Entry[] {
+    const group: Entry[] = []
+    const bytesMax = Math.min(this.#settings.segmentBytes, limits.segmentGroupBytesMax)
+    let bytes = 0
+    let taken = 0
+    for (const entry of this.#queue) {
+      if (!entry.isAbandoned) {
+        if (group.length > 0 && bytes + entry.bytes > bytesMax) break
+        entry.isTaken = true
+        group.push(entry)
+        bytes += entry.bytes
+      }
+      taken += 1
+    }
+    this.#queue = this.#queue.slice(taken)
+    return group
+  }
+
+  async #commit(group: readonly Entry[]): Promise<WriteOutcome> {
+    let bytesAtMost = 0
+    for (const entry of group) bytesAtMost += entry.bytes
+    try {
+      await this.#checkSpace(bytesAtMost)
+      const segment = await this.#segmentFor(bytesAtMost)
+      await this.#write(segment, group)
+    } catch (error) {
+      const problem = this.#classify(error)
+      if (this.#problem?.code !== problem.code) {
+        const kind = problem.code === 'GP_DISK_FULL' ? 'disk_full' : 'disk_failed'
+        this.#settings.onEvent({ kind, file: this.#settings.directory, reason: problem.message })
+      }
+      this.#problem = problem
+      return problem
+    }
+    if (this.#problem !== undefined) {
+      this.#problem = undefined
+      this.#settings.onEvent({ kind: 'disk_recovered', file: this.#settings.directory })
+    }
+    return undefined
+  }
+
+  async #write(segment: ActiveSegment, group: readonly Entry[]): Promise<void> {
+    const first = group[0]
+    const records =
+      group.length === 1 && first !== undefined ? first.records : group.flatMap((entry) => entry.records)
+    const { slices, bytes } = this.#encoder.encode(records, this.#nextOffset, segment.salt)
+    // Used up whatever happens: a reader may have seen these records under these offsets.
+    this.#nextOffset += records.length
+    try {
+      await writeAll(segment.file, slices, segment.bytes)
+      // Whoever gave up may have changed the bytes under the write. Nothing of the group may stay.
+      if (group.some((entry) => entry.isAbandoned))
+        throw new Error('the write took longer than its caller waited')
+      await segment.file.datasync()
+    } catch (error) {
+      await this.#abandon(segment)
+      throw error
+    }
+    segment.bytes += bytes
+    this.#bytesSinceSpaceCheck += bytes
+  }
+
+  /** Cuts the segment back to what is durable and never writes to it again. */
+  async #abandon(segment: ActiveSegment): Promise<void> {
+    this.#active = undefined
+    const isEmpty = segment.bytes <= fileHeaderBytes
+    // Each step may fail on a failing disk; readers then find torn or unacknowledged records, which they can handle.
+    await segment.file.truncate(segment.bytes).catch(() => undefined)
+    await segment.file.close().catch(() => undefined)
+    if (isEmpty) await this.#settings.fs.unlink(segment.path).catch(() => undefined)
+    else this.#closed.push({ firstOffset: segment.firstOffset, bytes: segment.bytes, modifiedMs: Date.now() })
+    // The name of an empty segment that could not be removed must not be used again.
+    if (this.#nextOffset === segment.firstOffset) this.#nextOffset += 1
+  }
+
+  async #segmentFor(bytes: number): Promise<ActiveSegment> {
+    const active = this.#active
+    if (active !== undefined) {
+      const isFull = active.bytes > fileHeaderBytes && active.bytes + bytes > this.#settings.segmentBytes
+      if (!isFull) return active
+      this.#active = undefined
+      this.#closed.push({ firstOffset: active.firstOffset, bytes: active.bytes, modifiedMs: Date.now() })
+      await active.file.close().catch(() => undefined)
+    }
+    this.#active = await this.#create()
+    this.#retain()
+    return this.#active
+  }
+
+  async #create(): Promise<ActiveSegment> {
+    const { fs, directory } = this.#settings
+    const firstOffset = this.#nextOffset
+    const path = join(directory, segmentName(firstOffset))
+    const salt = randomBytes(4).readUInt32LE()
+    // A directory that was removed under a running program is made again.
+    await fs.makeDirectory(directory)
+    const file = await fs.open(path, 'create').catch((error: unknown) => {
+      if (fileErrorCode(error) === 'EEXIST') this.#nextOffset += 1
+      throw error
+    })
+    try {
+      await writeAll(file, [encodeFileHeader({ salt, firstOffset })], 0)
+      await file.sync()
+      await fs.syncDirectory(directory)
+    } catch (error) {
+      await this.#abandon({ file, path, firstOffset, salt, bytes: fileHeaderBytes })
+      throw error
+    }
+    return { file, path, firstOffset, salt, bytes: fileHeaderBytes }
+  }
+
+  async #checkSpace(bytes: number): Promise<void> {
+    const { fs, directory, diskReserveBytes } = this.#settings
+    const nowMs = performance.now()
+    const isFresh =
+      nowMs - this.#spaceCheckedAtMs < spaceCheckMs && this.#bytesSinceSpaceCheck + bytes < spaceCheckBytes
+    if (isFresh) return
+    // A file system that cannot say is believed to have room: it will refuse the write otherwise.
+    const freeBytes = await fs.freeBytes(directory).catch(() => Number.POSITIVE_INFINITY)
+    if (freeBytes < diskReserveBytes + bytes) {
+      this.#spaceCheckedAtMs = Number.NEGATIVE_INFINITY
+      const free = Math.floor(freeBytes / MiB)
+      const reserve = Math.ceil(diskReserveBytes / MiB)
+      throw retryable(
+        'GP_DISK_FULL',
+        `${free} MiB are free for ${directory}, and ${reserve} MiB must stay free: make room, or lower the retention of the log`,
+      )
+    }
+    this.#spaceCheckedAtMs = nowMs
+    this.#bytesSinceSpaceCheck = 0
+  }
+
+  #classify(error: unknown): GuidepostError {
+    if (error instanceof GuidepostError) return error
+    const { directory } = this.#settings
+    const code = fileErrorCode(error)
+    this.#spaceCheckedAtMs = Number.NEGATIVE_INFINITY
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      return retryable('GP_DISK_FULL', `The disk of ${directory} is full (${code}): make room`, error)
+    }
+    return retryable('GP_DISK_FAILED', `Writing to ${directory} failed (${code}): look after its disk`, error)
+  }
+
+  #retain(): void {
+    this.#retaining ??= deleteExpired(this.#settings, this.#closed, this.#active?.bytes ?? 0)
+      .then((deleted) => {
+        this.#closed = this.#closed.filter((segment) => !deleted.has(segment.firstOffset))
+      })
+      .finally(() => {
+        this.#retaining = undefined
+      })
+  }
+}
+
+function whyNot(records: readonly SegmentRecord[]): GuidepostError | undefined {
+  for (const record of records) {
+    if (record.value.length > limits.segmentRecordBytesMax) {
+      return permanent(
+        'GP_RECORD_TOO_LARGE',
+        `A record of ${record.value.length} bytes is larger than ${limits.segmentRecordBytesMax}`,
+      )
+    }
+    const reason = whyNotEncodable(record)
+    if (reason !== undefined) return permanent('GP_BUS_REFUSED', `A record cannot be stored: ${reason}`)
+  }
+  return undefined
+}
+
+function closedError(): GuidepostError {
+  return retryable('GP_DRAINING', 'The log is closed, because the program is ending')
+}

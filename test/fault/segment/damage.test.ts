@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fileHeaderBytes, segmentName } from '../../../src/segment/format.ts'
+import { MemoryFileSystem } from './memory-file-system.ts'
+import { directory, idsOf, openWriter, readAll, record } from './support.ts'
+
+const path = `${directory}/${segmentName(0)}`
+const ids = ['a', 'b', 'c', 'd']
+
+/** A segment with four records, and where each of them ends. */
+async function sample(): Promise<{ bytes: Buffer; ends: number[] }> {
+  const fs = new MemoryFileSystem()
+  const { writer } = await openWriter(fs)
+  const ends: number[] = []
+  for (const id of ids) {
+    assert.equal(await writer.append([record(id)]).settled, undefined)
+    ends.push(fs.bytesOf(path).length)
+  }
+  await writer.close(1000)
+  return { bytes: Buffer.from(fs.bytesOf(path)), ends }
+}
+
+test('a segment cut at any byte opens with every record that is whole, and takes new ones', async () => {
+  const { bytes, ends } = await sample()
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    const fs = new MemoryFileSystem()
+    fs.put(path, bytes.subarray(0, cut))
+    const whole = ids.filter((_, index) => ends[index]! <= cut)
+    const { writer, events } = await openWriter(fs)
+    assert.deepEqual(idsOf((await readAll(fs)).records), whole, `cut at ${cut}`)
+    const isBetween = cut === fileHeaderBytes || ends.includes(cut)
+    assert.deepEqual(
+      events.map((event) => event.kind),
+      isBetween ? [] : ['torn_tail'],
+      `cut at ${cut}`,
+    )
+    assert.equal(await writer.append([record('new')]).settled, undefined)
+    await writer.close(1000)
+    const { records, events: reported } = await readAll(fs)
+    assert.deepEqual(idsOf(records), [...whole, 'new'], `cut at ${cut}`)
+    assert.deepEqual(reported, [])
+  }
+})
+
+test('any damaged byte costs its own record, which is named, and no other', async () => {
+  const { bytes, ends } = await sample()
+  for (let at = 0; at < bytes.length; at++) {
+    const damaged = Buffer.from(bytes)
+    damaged[at] = damaged[at]! ^ (1 + (at % 255))
+    const fs = new MemoryFileSystem()
+    fs.put(path, damaged)
+    const hit = at < fileHeaderBytes ? -1 : ends.findIndex((end) => at < end)
+    const expected = ids.filter((_, index) => index !== hit)
+    const before = await readAll(fs)
+    assert.deepEqual(idsOf(before.records), expected, `byte ${at}, before recovery`)
+    const { writer, events } = await openWriter(fs)
+    assert.equal(await writer.append([record('new')]).settled, undefined)
+    await writer.close(1000)
+    const after = await readAll(fs)
+    assert.deepEqual(idsOf(after.records), [...expected, 'new'], `byte ${at}, after recovery`)
+    assert.equal(
+      new Set(after.records.map(({ offset }) => offset)).size,
+      expected.length + 1,
+      'no offset twice',
+    )
+    if (hit < 0) {
+      assert.deepEqual(events, [])
+      continue
+    }
+    assert.equal(events.length, 1, `byte ${at} is reported`)
+    const event = events[0]!
+    assert.equal(event.kind, 'bad_record')
+    assert.ok(event.kind === 'bad_record' && event.quarantine !== undefined)
+    const start = hit === 0 ? fileHeaderBytes : ends[hit - 1]!
+    assert.equal(event.position, start)
+    assert.deepEqual(
+      fs.bytesOf(event.quarantine),
+      damaged.subarray(start, ends[hit]!),
+      'the copy is what was there',
+    )
+  }
+})
+
+test('both file headers damaged: the file is set aside and the log goes on above its offsets', async () => {
+  const { bytes } = await sample()
+  bytes[3] = 0
+  bytes[35] = 0
+  const fs = new MemoryFileSystem()
+  fs.put(path, bytes)
+  const { writer, events } = await openWriter(fs)
+  assert.equal(events[0]?.kind, 'segment_unreadable')
+  assert.equal(await writer.append([record('new')]).settled, undefined)
+  await writer.close(1000)
+  const { records } = await readAll(fs)
+  assert.deepEqual(idsOf(records), ['new'])
+  assert.ok(records[0]!.offset >= ids.length)
+  assert.ok(fs.paths().includes(`${directory}/quarantine/${segmentName(0)}`))
+})
+
+test('a whole record inside a value is not taken for one when its surroundings are damaged', async () => {
+  const inner = await sample()
+  const forged = inner.bytes.subarray(fileHeaderBytes)
+  const fs = new MemoryFileSystem()
+  const { writer } = await openWriter(fs)
+  assert.equal(
+    await writer.append([record('outer', Buffer.concat([forged, forged])), record('next')]).settled,
+    undefined,
+  )
+  await writer.close(1000)
+  const bytes = fs.bytesOf(path)
+  bytes[fileHeaderBytes] = 0
+  assert.deepEqual(idsOf((await readAll(fs)).records), ['next'])
+})
+
+test('a missing segment, stray files and folders do not disturb opening or reading', async () => {
+  const fs = new MemoryFileSystem()
+  const { writer } = await openWriter(fs, { segmentBytes: 200 })
+  for (const id of ids) assert.equal(await writer.append([record(id)]).settled, undefined)
+  await writer.close(1000)
+  await fs.unlink(`${directory}/${segmentName(1)}`)
+  fs.put(`${directory}/notes.txt`, Buffer.from('x'))
+  fs.put(`${directory}/backup/${segmentName(9)}`, Buffer.from('x'))
+  fs.put(`${directory}/99999999999999999999.seg`, Buffer.from('x'))
+  const again = await openWriter(fs)
+  assert.deepEqual(again.events, [])
+  assert.equal(await again.writer.append([record('new')]).settled, undefined)
+  await again.writer.close(1000)
+  assert.deepEqual(idsOf((await readAll(fs)).records), ['a', 'c', 'd', 'new'])
+})
+
+test('a disk that cannot read the last segment does not keep the log from opening', async () => {
+  const { bytes } = await sample()
+  const fs = new MemoryFileSystem()
+  fs.put(path, bytes)
+  fs.hook = (operation) => {
+    if (operation === 'read') throw Object.assign(new Error('EIO'), { code: 'EIO' })
+    return undefined
+  }
+  const { writer, events } = await openWriter(fs)
+  fs.hook = () => undefined
+  assert.equal(events[0]?.kind, 'segment_unreadable')
+  assert.equal(await writer.append([record('new')]).settled, undefined)
+  await writer.close(1000)
+  assert.deepEqual(idsOf((await readAll(fs)).records), [...ids, 'new'])
+})
