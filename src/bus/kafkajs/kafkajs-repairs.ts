@@ -1,0 +1,54 @@
+/**
+ * Two things that kafkajs 2.2.4, released in 2023, lacks on today's Node, added once for the process.
+ *
+ * - It ships without zstd. Its registry of codecs is public; `node:zlib` does the work.
+ * - After each answer it plans a look at its queue of waiting requests `throttledUntil - now` milliseconds ahead, also
+ *   when nothing waits. That is far below zero, which Node takes for 1 ms: an idle connection wakes a thousand times a
+ *   second, and Node 24 prints a TimeoutNegativeWarning. The look is now planned only when a request waits; whoever
+ *   puts one into the queue plans it himself. The file is not part of its public interface, so a release that moves
+ *   it is left as it is.
+ */
+import { createRequire } from 'node:module'
+import { promisify } from 'node:util'
+import { zstdCompress, zstdDecompress } from 'node:zlib'
+import kafkajs from 'kafkajs'
+
+const compress = promisify(zstdCompress)
+const decompress = promisify(zstdDecompress)
+
+interface RequestQueue {
+  readonly pending: readonly unknown[]
+  scheduleCheckPendingRequests(): void
+}
+
+let isPrepared = false
+
+export function prepareKafkajs(): void {
+  if (isPrepared) return
+  isPrepared = true
+  kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
+    compress: (encoder: { readonly buffer: Buffer }) => compress(encoder.buffer),
+    decompress: (buffer: Buffer) => decompress(buffer),
+  })
+  calmRequestQueue()
+}
+
+function calmRequestQueue(): void {
+  let found: unknown
+  try {
+    found = createRequire(import.meta.url)('kafkajs/src/network/requestQueue')
+  } catch {
+    return
+  }
+  if (typeof found !== 'function') return
+  const prototype: unknown = found.prototype
+  if (!isRequestQueue(prototype)) return
+  const plan = prototype.scheduleCheckPendingRequests
+  prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
+    if (this.pending.length > 0) plan.call(this)
+  }
+}
+
+function isRequestQueue(value: unknown): value is RequestQueue {
+  return typeof value === 'object' && value !== null && 'scheduleCheckPendingRequests' in value
+}
