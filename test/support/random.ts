@@ -1,0 +1,54 @@
+/** Randomness that can be replayed: one seed gives one sequence, on every machine. */
+
+/** A generator of unsigned 32-bit numbers after Marsaglia's xorshift, seeded through a multiply-and-fold. */
+export class Random {
+  #state: number
+
+  constructor(seed: number) {
+    const folded = Math.imul(seed ^ (seed >>> 16), 0x45d9f3b)
+    this.#state = (folded ^ (folded >>> 15)) >>> 0 || 0x9e3779b9
+  }
+
+  /** 0 to 2^32 - 1. */
+  next(): number {
+    let state = this.#state
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    this.#state = state >>> 0
+    return this.#state
+  }
+
+  /** An integer from 0 to `bound` - 1. */
+  below(bound: number): number {
+    return this.next() % bound
+  }
+
+  /** True once in `times`. */
+  oneIn(times: number): boolean {
+    return this.below(times) === 0
+  }
+
+  pick<Value>(values: readonly Value[]): Value {
+    const value = values[this.below(values.length)]
+    if (value === undefined) throw new Error('nothing to pick from')
+    return value
+  }
+
+  /** The values in a random order. */
+  shuffled<Value>(values: readonly Value[]): Value[] {
+    const keyed = values.map((value) => ({ value, key: this.next() }))
+    return keyed.sort((left, right) => left.key - right.key).map(({ value }) => value)
+  }
+}
+
+/** What fast-check is told: the seed of GUIDEPOST_SEED when it is set, and never more than `ms` of time. */
+export function propertyBounds(ms: number): {
+  seed?: number
+  numRuns: number
+  interruptAfterTimeLimit: number
+} {
+  const seed = process.env['GUIDEPOST_SEED']
+  const bounds = { numRuns: 100_000, interruptAfterTimeLimit: ms }
+  return seed === undefined ? bounds : { ...bounds, seed: Number(seed) }
+}
