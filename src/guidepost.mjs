@@ -1,0 +1,108 @@
+#!/usr/bin/env node
+/**
+ * The launcher. Plain JavaScript that an old Node.js can read, so that it can say what is wrong; on a Node.js that is
+ * too old it looks for the one that npm brought along and goes on with that. `run` is started with the V8 flags that
+ * pay for a program which lives long and moves large buffers.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { realpathSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { constants } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, URL } from 'node:url'
+
+/** The oldest Node.js that runs this: it strips types without a flag and has no known fault in what is used. */
+export const nodeVersionMin = [24, 6]
+
+/**
+ * V8 flags for `run`, measured on the whole path: the collector gains nothing from threads that compete with the
+ * one that works, and a heap that starts large is collected less often.
+ */
+export const v8Flags = ['--single-threaded-gc', '--initial-heap-size=256']
+
+/** Set for what the launcher starts, so that it never starts itself twice. */
+const guard = 'GUIDEPOST_LAUNCHER'
+
+/** @param {string} version as in `process.versions.node` or `node --version` */
+export function isNewEnough(version) {
+  const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number)
+  const [majorMin = 0, minorMin = 0] = nodeVersionMin
+  return major > majorMin || (major === majorMin && minor >= minorMin)
+}
+
+/** @param {string} version */
+export function tooOldMessage(version) {
+  return (
+    `guidepost needs Node.js ${nodeVersionMin.join('.')} or newer, this is v${version} (${process.execPath}).\n` +
+    'In a checkout, `npm ci` brings a new one along: then use `npm start`, `npx guidepost`, or this same command.\n'
+  )
+}
+
+/**
+ * The Node.js that npm installed beside the program, when it is there, runs, and is new enough.
+ * @returns {string | undefined}
+ */
+export function findBundledNode() {
+  const platform = process.platform === 'win32' ? 'win' : process.platform
+  const file = process.platform === 'win32' ? 'node.exe' : 'node'
+  try {
+    const manifest = createRequire(import.meta.url).resolve(`node-${platform}-${process.arch}/package.json`)
+    const path = join(dirname(manifest), 'bin', file)
+    const { status, stdout } = spawnSync(path, ['--version'], { encoding: 'utf8', env: {} })
+    return status === 0 && isNewEnough(stdout.trim()) ? path : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Runs `node` with the same terminal, hands signals on to it, and ends as it ends.
+ * @param {string} node
+ * @param {string[]} args
+ */
+function runWith(node, args) {
+  const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, [guard]: 'child' } })
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    // On a terminal Ctrl-C reaches the child by itself, and a second copy may mean something else to it.
+    const isSent = signal === 'SIGINT' && process.stdin.isTTY
+    process.on(signal, () => isSent || child.kill(signal))
+  }
+  child.on('error', (error) => {
+    process.stderr.write(`guidepost could not start ${node}: ${error.message}\n`)
+    process.exitCode = 1
+  })
+  child.on('exit', (code, signal) => {
+    process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal]))
+  })
+}
+
+/** @param {string[]} argv the arguments after the program's name */
+async function launch(argv) {
+  const isGuarded = process.env[guard] !== undefined
+  delete process.env[guard]
+  const self = fileURLToPath(import.meta.url)
+  const flags = argv[0] === 'run' ? v8Flags.filter((flag) => !process.execArgv.includes(flag)) : []
+  const args = [...flags, ...process.execArgv, self, ...argv]
+
+  if (!isNewEnough(process.versions.node)) {
+    const node = isGuarded ? undefined : findBundledNode()
+    if (node === undefined) {
+      process.stderr.write(tooOldMessage(process.versions.node))
+      process.exitCode = 1
+    } else {
+      runWith(node, [...flags, self, ...argv])
+    }
+    return
+  }
+  if (flags.length > 0 && !isGuarded && process.execve !== undefined && process.platform !== 'win32') {
+    // The same process goes on as another program: its id, terminal and parent stay.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== undefined))
+    process.execve(process.execPath, [process.execPath, ...args], { ...env, [guard]: String(process.pid) })
+  }
+  // Named through a URL, so that no tool follows it from a file that an old Node.js has to read.
+  await import(new URL('./main.ts', import.meta.url).href)
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  await launch(process.argv.slice(2))
+}
