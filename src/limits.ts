@@ -19,6 +19,8 @@ export const limits = {
   requestItemsMax: 1_000_000,
   /** Symbols in one remote write 2.0 request. Over it: 413. */
   requestSymbolsMax: 2_000_000,
+  /** Bytes that one 2.0 request may become when its symbols are repeated for each of its guids. Over it: 413. */
+  expandedBytesMax: 64 * MiB,
   /** Levels of nested protobuf messages that are followed. The messages of remote write need four. */
   nestingMax: 8,
   /** Bytes of a request's header block. Over it: 431. */
@@ -115,6 +117,12 @@ export const limits = {
   kafkaFetchBytesMax: 4 * MiB,
   /** Milliseconds that a broker may hold a reader's fetch while there is nothing new. */
   kafkaFetchWaitMs: 250,
+
+  // ---- admin ------------------------------------------------------------------------------------------------
+  /** Bytes of a request body on the admin port, which needs none. Over it: 413. */
+  adminBodyBytesMax: 1 * KiB,
+  /** Open connections on the admin port. Further ones are closed at once. */
+  adminConnectionsMax: 100,
 
   // ---- configuration ----------------------------------------------------------------------------------------
   /** Bytes of a configuration file, or of a key, certificate or password file that it names. */

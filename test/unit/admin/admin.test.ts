@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { PassThrough } from 'node:stream'
+import { type TestContext, test } from 'node:test'
+import { type Admin, createAdmin, type Readiness } from '../../../src/admin/admin.ts'
+import { GuidepostError } from '../../../src/errors.ts'
+import { limits } from '../../../src/limits.ts'
+import { createLogger } from '../../../src/telemetry/log.ts'
+import { Metrics } from '../../../src/telemetry/metrics.ts'
+
+const log = createLogger({ level: 'fatal', format: 'json' }, new PassThrough())
+
+interface Served {
+  readonly admin: Admin
+  readonly url: string
+  readonly metrics: Metrics
+  readiness: Readiness
+}
+
+async function serve(t: TestContext): Promise<Served> {
+  const metrics = new Metrics({ guidsMax: 1, runtime: false })
+  const served: { readiness: Readiness } = { readiness: { ok: true, reasons: [] } }
+  const admin = createAdmin({
+    host: '127.0.0.1',
+    port: 0,
+    metrics,
+    ready: () => served.readiness,
+    status: () => ({ bus: 'log:./data', listeners: { http: '127.0.0.1:10000' } }),
+    log,
+  })
+  await admin.listen()
+  t.after(() => admin.close())
+  return Object.assign(served, { admin, metrics, url: `http://127.0.0.1:${admin.address?.port}` })
+}
+
+test('/metrics is what Prometheus reads', async (t) => {
+  const { url, metrics } = await serve(t)
+  metrics.ledger.published('metrics', 'team-a').value = 3
+  const response = await fetch(`${url}/metrics`)
+  assert.equal(response.status, 200)
+  assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
+  assert.match(
+    await response.text(),
+    /^guidepost_published_items_total\{signal="metrics",guid="team-a"\} 3$/m,
+  )
+})
+
+test('/readyz says why not, /healthz does not care', async (t) => {
+  const served = await serve(t)
+  assert.equal((await fetch(`${served.url}/readyz`)).status, 200)
+  served.readiness = { ok: false, reasons: ['draining', 'the bus is down: no broker answers'] }
+  const response = await fetch(`${served.url}/readyz`)
+  assert.equal(response.status, 503)
+  assert.equal(await response.text(), 'draining\nthe bus is down: no broker answers\n')
+  assert.equal((await fetch(`${served.url}/healthz`)).status, 200)
+})
+
+test('/ tells what is running, as text or JSON', async (t) => {
+  const { url } = await serve(t)
+  const text = await (await fetch(url)).text()
+  assert.match(text, /^version: \d/m)
+  assert.match(text, /^bus: log:\.\/data$/m)
+  assert.match(text, /^listeners: \{"http":"127\.0\.0\.1:10000"\}$/m)
+  const json: unknown = await (await fetch(url, { headers: { accept: 'application/json' } })).json()
+  assert.ok(typeof json === 'object' && json !== null && 'ready' in json && 'uptimeSeconds' in json)
+  assert.equal(json.ready, true)
+})
+
+test('other paths, methods and bodies are refused shortly', async (t) => {
+  const { url } = await serve(t)
+  const missing = await fetch(`${url}/nothing`)
+  assert.equal(missing.status, 404)
+  assert.match(await missing.text(), /\/metrics \/healthz \/readyz/)
+  assert.equal((await fetch(`${url}/metrics`, { method: 'DELETE' })).status, 404)
+  const body = 'x'.repeat(limits.adminBodyBytesMax + 1)
+  const large = await fetch(`${url}/metrics`, { method: 'POST', body }).then(
+    (response) => response.status,
+    () => 'closed',
+  )
+  assert.ok(large === 404 || large === 413 || large === 'closed', String(large))
+})
+
+test('what fails inside is answered 500 without its reason', async (t) => {
+  const served = await serve(t)
+  served.metrics.setInflightBytes(() => {
+    throw new Error('secret')
+  })
+  const response = await fetch(`${served.url}/metrics`)
+  assert.equal(response.status, 500)
+  assert.equal(await response.text(), 'internal error\n')
+})
+
+test('a port that is taken is named together with the option', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1')
+  t.after(() => other.close())
+  await once(other, 'listening')
+  const address = other.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const status = () => ({})
+  const ready = () => ({ ok: true, reasons: [] })
+  const metrics = new Metrics({ guidsMax: 1, runtime: false })
+  const admin = createAdmin({ host: '127.0.0.1', port, metrics, ready, status, log })
+  t.after(() => admin.close())
+  await assert.rejects(admin.listen(), (error) => {
+    assert.ok(error instanceof GuidepostError)
+    assert.equal(error.code, 'GP_PORT_TAKEN')
+    assert.match(error.message, new RegExp(`Port ${port} of 127\\.0\\.0\\.1 is taken: set admin\\.port`))
+    return true
+  })
+})
+
+test('an idle kept-alive connection does not hold up the close', async (t) => {
+  const { url, admin } = await serve(t)
+  await (await fetch(`${url}/healthz`)).text()
+  await admin.close()
+  await assert.rejects(fetch(`${url}/healthz`))
+})
