@@ -1,6 +1,10 @@
 /** Configurations, records and an independent reader for tests of the Kafka buses. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import pino from 'pino'
-import type { BusRecord, Topic } from '../../src/bus/bus.ts'
+import type { Bus, BusRecord, Topic } from '../../src/bus/bus.ts'
+import { KafkaBus } from '../../src/bus/kafka/kafka-bus.ts'
+import { KafkajsBus } from '../../src/bus/kafkajs/kafkajs-bus.ts'
+import type { PartitionedBusOptions } from '../../src/bus/partitioned-bus.ts'
 import type { KafkaBusConfig } from '../../src/config/config.ts'
 import { limits } from '../../src/limits.ts'
 
@@ -50,5 +54,22 @@ export function makeRecord(changes: Partial<BusRecord> = {}): BusRecord {
     sender: 1,
     value: Buffer.from(`value ${number}`),
     ...changes,
+  }
+}
+
+/** The buses under test, by their name in `kafka.client`. */
+export const clients = ['platformatic', 'kafkajs'] as const
+
+export function makeBus(config: KafkaBusConfig, options: Partial<PartitionedBusOptions> = {}): Bus {
+  const all = { log: quietLog, ...options }
+  return config.client === 'kafkajs' ? new KafkajsBus(config, all) : new KafkaBus(config, all)
+}
+
+/** Waits until `holds`, looking often; says what was waited for when it takes too long. */
+export async function until(what: string, holds: () => boolean, msMax = 30_000): Promise<void> {
+  const endMs = performance.now() + msMax
+  while (!holds()) {
+    if (performance.now() > endMs) throw new Error(`waited ${msMax} ms in vain: ${what}`)
+    await sleep(10)
   }
 }
