@@ -1,0 +1,134 @@
+/** The program as a child process, judged by its ports, its log lines and `/metrics`. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { type Sample, samplesOf } from './exposition.ts'
+import { until } from './until.ts'
+
+const ROOT = path.resolve(import.meta.dirname, '../..')
+const READY_MS_MAX = 20_000
+const STOP_MS_MAX = 30_000
+
+export interface ProgramOptions {
+  /** A bus URL such as `log:DIR`. */
+  readonly bus: string
+  /** Further arguments of `run`. */
+  readonly args?: readonly string[]
+  /** Further environment variables. The ports are chosen by the system unless given here. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Do not wait for `/readyz`, only for the listeners; for a bus that is away. */
+  readonly whenListening?: boolean
+}
+
+export interface LogLine {
+  readonly msg?: string
+  readonly level?: number | string
+  readonly [key: string]: unknown
+}
+
+export class Program {
+  readonly httpPort: number
+  readonly adminPort: number
+  readonly pid: number
+  /** Lines of stdout and stderr so far; what is no JSON is in `msg` as it came. */
+  readonly logs: readonly LogLine[]
+  readonly #child: ChildProcess
+  readonly #exited: Promise<number | NodeJS.Signals>
+
+  private constructor(child: ChildProcess, logs: LogLine[], exited: Promise<number | NodeJS.Signals>) {
+    this.#child = child
+    this.#exited = exited
+    this.logs = logs
+    this.pid = child.pid ?? 0
+    this.httpPort = portOf(logs, 'http') ?? 0
+    this.adminPort = portOf(logs, 'admin') ?? 0
+  }
+
+  /** Starts `guidepost run`; returns when it is ready. Throws with its output when it ends before. */
+  static async start(options: ProgramOptions): Promise<Program> {
+    const launcher = path.join(ROOT, 'src', 'guidepost.mjs')
+    const args = [launcher, 'run', '--bus', options.bus, ...(options.args ?? [])]
+    const child = spawn(process.execPath, args, {
+      cwd: ROOT,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...foreignEnvironment(), GUIDEPOST_HTTP_PORT: '0', GUIDEPOST_ADMIN_PORT: '0', ...options.env },
+    })
+    const logs: LogLine[] = []
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => logs.push(parsed(line)))
+    }
+    const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals)
+    const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null
+    const describe = (): string => logs.map((line) => JSON.stringify(line)).join('\n')
+    try {
+      await until('the program listens', READY_MS_MAX, () => {
+        if (isOver()) throw new Error(`the program ended early (${child.exitCode ?? child.signalCode})`)
+        return portOf(logs, 'http') !== undefined && portOf(logs, 'admin') !== undefined
+      })
+      const program = new Program(child, logs, exited)
+      if (options.whenListening !== true) {
+        await until('the program is ready', READY_MS_MAX, () => program.isReady())
+      }
+      return program
+    } catch (error) {
+      child.kill('SIGKILL')
+      throw new Error(`${(error as Error).message}; it said:\n${describe()}`, { cause: error })
+    }
+  }
+
+  /** The URL of a path on the HTTP port. */
+  url(at: string): string {
+    return `http://127.0.0.1:${this.httpPort}${at}`
+  }
+
+  async isReady(): Promise<boolean> {
+    const answer = await fetch(`http://127.0.0.1:${this.adminPort}/readyz`)
+    await answer.arrayBuffer()
+    return answer.status === 200
+  }
+
+  /** `/metrics`, as samples. */
+  async metrics(): Promise<Sample[]> {
+    const answer = await fetch(`http://127.0.0.1:${this.adminPort}/metrics`)
+    return samplesOf(await answer.text())
+  }
+
+  /** Sends the signal and waits for the end; returns the exit status, or the signal that ended it. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill(signal)
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS_MAX)
+    try {
+      return await this.#exited
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Ends it as a power cut would. */
+  async kill(): Promise<void> {
+    await this.stop('SIGKILL')
+  }
+}
+
+/** This process's environment without what would configure the program or make Node's test runner adopt it. */
+function foreignEnvironment(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('GUIDEPOST_') && name !== 'NODE_TEST_CONTEXT' && name !== 'NODE_OPTIONS',
+  )
+  return Object.fromEntries(entries)
+}
+
+function parsed(line: string): LogLine {
+  try {
+    const value: unknown = JSON.parse(line)
+    return typeof value === 'object' && value !== null ? (value as LogLine) : { msg: line }
+  } catch {
+    return { msg: line }
+  }
+}
+
+function portOf(logs: readonly LogLine[], listener: string): number | undefined {
+  const line = logs.find((entry) => entry.msg === 'listening' && entry['listener'] === listener)
+  return typeof line?.['port'] === 'number' ? line['port'] : undefined
+}
