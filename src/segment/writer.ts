@@ -81,6 +81,8 @@ export class SegmentWriter {
   #active: ActiveSegment | undefined
   #nextOffset: number
   #queue: Entry[] = []
+  /** What the running commit writes. */
+  #group: readonly Entry[] = []
   #running: Promise<void> | undefined
   #isClosing = false
   #problem: GuidepostError | undefined
@@ -104,7 +106,10 @@ export class SegmentWriter {
   /** Recovers what is there. Throws file system errors, of a directory that cannot be made or read, as they are. */
   static async open(settings: WriterSettings): Promise<SegmentWriter> {
     await settings.fs.makeDirectory(settings.directory)
-    return new SegmentWriter(settings, await recoverDirectory(settings))
+    const recovered = await recoverDirectory(settings)
+    // A file that is gone now must not come back after a power cut, when its offsets have been used elsewhere.
+    await settings.fs.syncDirectory(settings.directory).catch(() => undefined)
+    return new SegmentWriter(settings, recovered)
   }
 
   /** The offset that the next record gets. */
@@ -124,11 +129,11 @@ export class SegmentWriter {
 
   /**
    * Appends records, all of them or none. They must not change until it settles. In the order of the calls.
-   * Outcomes: GP_DISK_FULL, GP_DISK_FAILED and GP_DRAINING may be retried; GP_RECORD_TOO_LARGE is for good.
+   * Outcomes: GP_DISK_FULL, GP_DISK_FAILED and GP_DRAINING may be retried; those of `refusalOf` are for good.
    */
   append(records: readonly SegmentRecord[]): PendingAppend {
     const entry = new Entry(records)
-    const refusal = this.#isClosing ? closedError() : whyNot(records)
+    const refusal = this.#isClosing ? closedError() : firstRefusal(records)
     if (refusal === undefined) this.#enqueue(entry)
     else entry.settle(refusal)
     return entry
@@ -148,7 +153,7 @@ export class SegmentWriter {
     const finished = Promise.all([this.#running, this.#retaining]).then(() => 'finished' as const)
     const result = await Promise.race([finished, deadline.promise])
     clearTimeout(timer)
-    for (const entry of this.#queue) entry.abandon(closedError())
+    for (const entry of [...this.#group, ...this.#queue]) entry.abandon(closedError())
     this.#queue = []
     // A commit that hangs still uses the file; the process is about to end and closes it then.
     if (result === 'finished') await this.#active?.file.close().catch(() => undefined)
@@ -164,11 +169,13 @@ export class SegmentWriter {
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
       const group = this.#takeGroup()
+      this.#group = group
       if (group.length === 0) continue
       this.#commitStartedAtMs = performance.now()
       const outcome = await this.#commit(group)
       this.#commitStartedAtMs = undefined
       for (const entry of group) entry.settle(outcome)
+      this.#group = []
     }
     this.#encoder.release()
     this.#running = undefined
@@ -328,16 +335,26 @@ export class SegmentWriter {
   }
 }
 
-function whyNot(records: readonly SegmentRecord[]): GuidepostError | undefined {
+/** The permanent error with which `append` refuses a record, or undefined when it takes it. */
+export function refusalOf(record: SegmentRecord): GuidepostError | undefined {
+  const bytes = record.value.length
+  if (bytes > limits.segmentRecordBytesMax) {
+    const bytesMax = limits.segmentRecordBytesMax
+    return permanent(
+      'GP_RECORD_TOO_LARGE',
+      `A record of ${bytes} bytes is larger than the ${bytesMax} that a log takes`,
+    )
+  }
+  const reason = whyNotEncodable(record)
+  return reason === undefined
+    ? undefined
+    : permanent('GP_BUS_REFUSED', `A record cannot be stored: ${reason}`)
+}
+
+function firstRefusal(records: readonly SegmentRecord[]): GuidepostError | undefined {
   for (const record of records) {
-    if (record.value.length > limits.segmentRecordBytesMax) {
-      return permanent(
-        'GP_RECORD_TOO_LARGE',
-        `A record of ${record.value.length} bytes is larger than ${limits.segmentRecordBytesMax}`,
-      )
-    }
-    const reason = whyNotEncodable(record)
-    if (reason !== undefined) return permanent('GP_BUS_REFUSED', `A record cannot be stored: ${reason}`)
+    const refusal = refusalOf(record)
+    if (refusal !== undefined) return refusal
   }
   return undefined
 }

@@ -5,7 +5,7 @@ import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { OnSegmentEvent, SegmentEvent } from '../../segment/events.ts'
 import { type FileSystem, fileErrorCode, nodeFileSystem } from '../../segment/file-system.ts'
-import { type PendingAppend, SegmentWriter } from '../../segment/writer.ts'
+import { type PendingAppend, refusalOf, SegmentWriter } from '../../segment/writer.ts'
 import type { AppendOutcome, Bus, BusHealth, BusRecord } from '../bus.ts'
 import { DirectoryLock } from './directory-lock.ts'
 import { listTopics } from './topics.ts'
@@ -130,15 +130,13 @@ export class LogBus implements Bus {
     }
   }
 
-  /** Sorts the records by topic; one that is too large gets its outcome at once. */
+  /** Sorts the records by topic; one that the format has no room for gets its outcome at once. */
   #share(records: readonly BusRecord[], outcomes: AppendOutcome[]): Share[] {
     const shares: Share[] = []
     for (const [index, record] of records.entries()) {
-      if (record.value.length > this.recordBytesMax) {
-        outcomes[index] = permanent(
-          'GP_RECORD_TOO_LARGE',
-          `A record of ${record.value.length} bytes is larger than the ${this.recordBytesMax} that the log takes`,
-        )
+      const refusal = refusalOf(record)
+      if (refusal !== undefined) {
+        outcomes[index] = refusal
         continue
       }
       let share = shares.find(({ topic }) => topic === record.topic)

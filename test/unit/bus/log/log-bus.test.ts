@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { BusRecord, StoredRecord } from '../../../../src/bus/bus.ts'
+import { LogBus } from '../../../../src/bus/log/log-bus.ts'
+import { LogReader } from '../../../../src/bus/log/log-reader.ts'
+import type { LogBusConfig } from '../../../../src/config/config.ts'
+import type { SegmentEvent } from '../../../../src/segment/events.ts'
+import { type FileSystem, nodeFileSystem, type SegmentFile } from '../../../../src/segment/file-system.ts'
+
+interface Place {
+  readonly directory: string
+  bus(changes?: Partial<LogBusConfig>, fs?: FileSystem): LogBus
+  readonly events: SegmentEvent[]
+  readonly lines: string[]
+}
+
+/** Runs with a folder of its own; every bus made there is closed at the end. */
+async function withPlace(body: (place: Place) => Promise<void>): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'guidepost-log-bus-'))
+  const buses: LogBus[] = []
+  const events: SegmentEvent[] = []
+  const lines: string[] = []
+  const line = (_fields: object, message: string): void => {
+    lines.push(message)
+  }
+  const bus = (changes: Partial<LogBusConfig> = {}, fs = nodeFileSystem): LogBus => {
+    const config = { kind: 'log', url: `log:${directory}`, directory, segmentBytes: 100_000 } as const
+    const bounds = { retentionBytes: 1e12, retentionHours: 24, diskReserveBytes: 0, appendMs: 5000 }
+    const options = {
+      log: { info: line, warn: line, error: line },
+      onEvent: (event: SegmentEvent) => events.push(event),
+      fs,
+    }
+    const made = new LogBus({ ...config, ...bounds, ...changes }, options)
+    buses.push(made)
+    return made
+  }
+  try {
+    await body({ directory, bus, events, lines })
+  } finally {
+    for (const made of buses) await made.close(1000)
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+let count = 0
+function record(changes: Partial<BusRecord> = {}): BusRecord {
+  count += 1
+  const fields = { topic: 'otlp_logs', guid: 'shop', encoding: 'otlp_proto', items: 1 } as const
+  return {
+    ...fields,
+    batchId: `b${count}`,
+    receivedAtMs: count,
+    sender: 1,
+    value: Buffer.from(`v${count}`),
+    ...changes,
+  }
+}
+
+async function readAll(directory: string, topics: string[] = []): Promise<StoredRecord[]> {
+  const reader = new LogReader(directory)
+  const records: StoredRecord[] = []
+  const options = { topics, from: 'begin', follow: false, signal: new AbortController().signal } as const
+  for await (const stored of reader.read(options)) records.push(stored)
+  return records
+}
+
+async function until(what: string, holds: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + 20_000
+  while (!holds()) {
+    assert.ok(performance.now() < deadlineMs, `in time: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+/** The machine's file system, with one call of open files replaced. */
+function withDatasync(datasync: (file: SegmentFile) => Promise<void>): FileSystem {
+  return {
+    ...nodeFileSystem,
+    async open(path, mode) {
+      const file = await nodeFileSystem.open(path, mode)
+      return {
+        read: (target, position) => file.read(target, position),
+        writev: (buffers, position) => file.writev(buffers, position),
+        datasync: () => datasync(file),
+        sync: () => file.sync(),
+        truncate: (bytes) => file.truncate(bytes),
+        bytes: () => file.bytes(),
+        close: () => file.close(),
+      }
+    },
+  }
+}
+
+test('two logs never write one directory, and a lock left behind is taken over', () =>
+  withPlace(async ({ directory, bus }) => {
+    const first = bus()
+    await first.start()
+    const second = bus()
+    await assert.rejects(second.start(), (error: Error & { code?: string; canRetry?: boolean }) => {
+      assert.equal(error.code, 'GP_CONFIG')
+      assert.equal(error.canRetry, false)
+      assert.match(error.message, /being written by this process already.*delete .*lock/)
+      return true
+    })
+    assert.deepEqual(await first.append([record()]), [undefined], 'the first goes on')
+    await first.close(1000)
+    // Of a process that is gone: no system gives out ids this high.
+    const owner = { pid: 2 ** 30, started: '1', host: (await import('node:os')).hostname(), id: 'x' }
+    await writeFile(join(directory, 'lock'), JSON.stringify(owner))
+    const third = bus()
+    await third.start()
+    assert.equal(third.health().up, true)
+  }))
+
+test('the lock of a running process, and a fresh one of another machine, are respected', () =>
+  withPlace(async ({ directory, bus }) => {
+    const host = (await import('node:os')).hostname()
+    const parent = await import('node:fs').then((fs) => {
+      const text = fs.existsSync(`/proc/${process.ppid}/stat`)
+        ? fs.readFileSync(`/proc/${process.ppid}/stat`, 'latin1')
+        : ''
+      return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    })
+    const owners = [
+      { pid: process.ppid, started: parent, host, id: 'x' },
+      { pid: 1, started: '1', host: `not-${host}`, id: 'x' },
+    ]
+    for (const owner of owners) {
+      await writeFile(join(directory, 'lock'), JSON.stringify(owner))
+      await assert.rejects(bus().start(), { code: 'GP_CONFIG', message: new RegExp(`process ${owner.pid}`) })
+    }
+    // The same id, started at another time: an id that was used again.
+    await writeFile(join(directory, 'lock'), JSON.stringify({ ...owners[0], started: '1' }))
+    if (parent !== '') await bus().start()
+  }))
+
+test('what cannot be written says so at start, with advice', () =>
+  withPlace(async ({ directory, bus }) => {
+    await writeFile(join(directory, 'file'), '')
+    await assert.rejects(bus({ directory: join(directory, 'file', 'log') }).start(), {
+      code: 'GP_CONFIG',
+      message: /ENOTDIR.*part of the path is a file/,
+    })
+    const readOnly: FileSystem = {
+      ...nodeFileSystem,
+      makeDirectory: () => Promise.reject(Object.assign(new Error('EROFS'), { code: 'EROFS' })),
+    }
+    await assert.rejects(bus({}, readOnly).start(), {
+      code: 'GP_CONFIG',
+      message: /read-only; mount it writable/,
+    })
+  }))
+
+test('records, topics and offsets go on after a restart; other folders are left alone', () =>
+  withPlace(async ({ directory, bus }) => {
+    await mkdir(join(directory, 'lost+found'))
+    const first = bus()
+    await first.start()
+    assert.deepEqual(await first.append([record(), record({ topic: 'otlp_spans' })]), [undefined, undefined])
+    await first.close(1000)
+    const second = bus()
+    await second.start()
+    assert.deepEqual(await second.append([record()]), [undefined])
+    const stored = await readAll(directory)
+    assert.deepEqual(
+      stored.map(({ topic, offset }) => [topic, offset]),
+      [
+        ['otlp_logs', 0],
+        ['otlp_logs', 1],
+        ['otlp_spans', 0],
+      ],
+    )
+  }))
+
+test('a sync that hangs: the sender hears in time, the bus is down, and comes up by itself', () =>
+  withPlace(async ({ directory, bus }) => {
+    const gate = Promise.withResolvers<void>()
+    let isHanging = false
+    const hanging = bus(
+      { appendMs: 100 },
+      withDatasync((file) => (isHanging ? gate.promise : file.datasync())),
+    )
+    await hanging.start()
+    assert.deepEqual(await hanging.append([record()]), [undefined])
+    isHanging = true
+    const [late, other] = await hanging.append([record(), record({ topic: 'otlp_spans' })])
+    assert.equal(late?.code, 'GP_BUS_DEADLINE')
+    assert.equal(late?.canRetry, true)
+    assert.equal(other?.code, 'GP_BUS_DEADLINE')
+    await until('the bus is down', () => !hanging.health().up)
+    assert.match(hanging.health().reason, /has not answered for more than 100 ms/)
+    const [refused] = await hanging.append([record()])
+    assert.equal(refused?.code, 'GP_DISK_FAILED')
+    isHanging = false
+    gate.resolve()
+    await until('the bus is up', () => hanging.health().up)
+    const last = record()
+    assert.deepEqual(await hanging.append([last]), [undefined])
+    const stored = await readAll(directory)
+    assert.ok(stored.some(({ headers }) => headers['batch_id'] === last.batchId))
+  }))
+
+test('a disk that fails: the sender hears why, and the bus comes up without an append', () =>
+  withPlace(async ({ bus, events, lines }) => {
+    let isFailing = true
+    const failing = () => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' }))
+    const made = bus(
+      {},
+      withDatasync((file) => (isFailing ? failing() : file.datasync())),
+    )
+    await made.start()
+    const [outcome] = await made.append([record()])
+    assert.equal(outcome?.code, 'GP_DISK_FAILED')
+    assert.match(outcome?.message ?? '', /EIO/)
+    assert.deepEqual(made.health(), { up: false, reason: outcome?.message })
+    isFailing = false
+    await until('the bus is up', () => made.health().up)
+    assert.deepEqual(
+      events.map((event) => event.kind),
+      ['disk_failed', 'disk_recovered'],
+    )
+    assert.equal(lines.length, 2)
+  }))
+
+test('a record that the format has no room for is refused and its neighbours are stored', () =>
+  withPlace(async ({ directory, bus }) => {
+    const made = bus()
+    await made.start()
+    const outcomes = await made.append([record(), record({ guid: 'x'.repeat(70_000) }), record()])
+    assert.deepEqual(
+      outcomes.map((outcome) => outcome?.code),
+      [undefined, 'GP_BUS_REFUSED', undefined],
+    )
+    assert.equal((await readAll(directory)).length, 2)
+  }))
+
+test('a damaged record is reported by a reader and passed over', () =>
+  withPlace(async ({ directory, bus }) => {
+    const made = bus()
+    await made.start()
+    for (let index = 0; index < 3; index++) assert.deepEqual(await made.append([record()]), [undefined])
+    const path = join(directory, 'otlp_logs', '00000000000000000000.seg')
+    const file = await nodeFileSystem.open(path, 'write')
+    await file.writev([Buffer.from('!')], 64 + 50)
+    await file.close()
+    const events: SegmentEvent[] = []
+    const reader = new LogReader(directory, { onEvent: (event) => events.push(event) })
+    const offsets: number[] = []
+    const options = {
+      topics: [],
+      from: 'begin',
+      follow: false,
+      signal: new AbortController().signal,
+    } as const
+    for await (const stored of reader.read(options)) offsets.push(stored.offset)
+    assert.deepEqual(offsets, [1, 2])
+    assert.ok(events.length === 1 && events[0]?.kind === 'bad_record' && events[0].offset === 0)
+  }))
+
+test('a reader of a log that is not there has no records; following, it sees the log begin', () =>
+  withPlace(async ({ directory, bus }) => {
+    assert.deepEqual(await readAll(join(directory, 'absent')), [])
+    const abort = new AbortController()
+    const timer = setTimeout(() => abort.abort(), 20_000)
+    const reader = new LogReader(directory)
+    const seen: string[] = []
+    const following = (async () => {
+      const options = { topics: ['otlp_logs'], from: 'end', follow: true, signal: abort.signal } as const
+      for await (const stored of reader.read(options)) {
+        seen.push(stored.headers['batch_id'] ?? '')
+        if (seen.length === 200) break
+      }
+    })()
+    const made = bus({ segmentBytes: 2000 })
+    await made.start()
+    const sent = Array.from({ length: 200 }, () => record())
+    for (const one of sent) assert.deepEqual(await made.append([one]), [undefined])
+    await following
+    clearTimeout(timer)
+    assert.deepEqual(
+      seen,
+      sent.map(({ batchId }) => batchId),
+      'all of them, in order, across segments',
+    )
+  }))
