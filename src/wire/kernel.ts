@@ -1,0 +1,352 @@
+/**
+ * The kernel's host side: what of a request touches every byte (inflating, walking, splicing) runs in WebAssembly, in
+ * one arena that starts anew with each request. The calls of one request go in this order and within one turn of the
+ * event loop, since the next request begins by forgetting all of it:
+ *
+ *   begin → putSnappy | putPlain → useRules → walk → tuples → verdicts, slots → plan → write → partBytes
+ *
+ * The source is `kernel/assembly/`; `npm run kernel` compiles it to `kernel/kernel-wasm.ts`.
+ */
+import { randomBytes } from 'node:crypto'
+import { limits } from '../limits.ts'
+import { kernelWasm } from './kernel/kernel-wasm.ts'
+
+/** Why a request is refused as a whole; the numbers are those of `assembly/memory.ts`. */
+export const kernelCodes = {
+  [-1]: 'memory',
+  [-2]: 'snappy',
+  [-3]: 'too_large',
+  [-4]: 'protobuf',
+  [-5]: 'items',
+  [-6]: 'other_version',
+  [-7]: 'symbols',
+  [-8]: 'symbol_zero',
+} as const
+export type KernelProblem = (typeof kernelCodes)[keyof typeof kernelCodes]
+
+/** Why one item is refused; the place in the list is the kernel's number. From 16 on they are the host's own. */
+export const refusalReasons = [
+  '',
+  'labels_unsorted',
+  'label_repeated',
+  'label_name_empty',
+  'label_not_utf8',
+  'refs_odd',
+  'ref_out_of_range',
+  '',
+  '',
+  '',
+  '',
+  '',
+  '',
+  '',
+  '',
+  '',
+  'guid_missing',
+  'metadata_guid_missing',
+  'guid_dropped',
+  'guid_not_allowed',
+  'guid_conflict',
+] as const
+export type RefusalReason = Exclude<(typeof refusalReasons)[number], ''>
+const reasonNumbers = new Map<string, number>(refusalReasons.map((reason, number) => [reason, number]))
+
+/** The names that the walk looks for: the stamp's first, then those of the label sources in their order. */
+export interface KernelRules {
+  readonly names: readonly Buffer[]
+}
+
+/** One record to be: `bytes` is its size, `items` what it holds, `slot` whose it is. */
+export interface Part {
+  readonly slot: number
+  readonly bytes: number
+  readonly items: number
+  /** 2.0 only: what the Written headers report. */
+  readonly samples: number
+  readonly histograms: number
+  readonly exemplars: number
+}
+
+interface Exports {
+  readonly memory: WebAssembly.Memory
+  arenaReset(): void
+  arenaTake(bytes: number): number
+  readonly inflated: WebAssembly.Global
+  snappyInflate(input: number, bytes: number, bytesMax: number): number
+  rulesBegin(): void
+  rulesNameAt(i: number): number
+  rulesName(bytes: number): void
+  setHashSeed(seed: number): void
+  tupleAt(i: number): number
+  readonly tupleCount: WebAssembly.Global
+  readonly rows: WebAssembly.Global
+  readonly rowCount: WebAssembly.Global
+  readonly parts: WebAssembly.Global
+  readonly refused: WebAssembly.Global
+  slotsTake(count: number, stampBytes: number): number
+  verdictsTake(tuples: number): number
+  readonly itemCount: WebAssembly.Global
+  walkV1(at: number, bytes: number, itemsMax: number, active: number, opaque: number, existing: number): number
+  planV1(recordBytesMax: number): number
+  writeV1(): number
+  readonly itemCountV2: WebAssembly.Global
+  walkV2(
+    at: number,
+    bytes: number,
+    itemsMax: number,
+    symbolsMax: number,
+    active: number,
+    opaque: number,
+    existing: number,
+  ): number
+  planV2(recordBytesMax: number, outputBytesMax: number): number
+  writeV2(): number
+  readonly symbolsAt: WebAssembly.Global
+  readonly symbolCount: WebAssembly.Global
+}
+
+export type Version = 1 | 2
+
+/** The address that arenaTake gives when the memory cannot grow. */
+const NOWHERE = 0
+const ROW_WORDS = 8
+const SLOT_WORDS = 4
+const PART_WORDS = 8
+
+const wasmModule = new WebAssembly.Module(Buffer.from(kernelWasm, 'base64'))
+
+export class Kernel {
+  #exports!: Exports
+  #rules: KernelRules | undefined
+  #buffer: ArrayBuffer | undefined
+  #bytes!: Buffer
+  #words!: Uint32Array
+  #payloadAt = 0
+  #payloadBytes = 0
+  #version: Version = 1
+
+  constructor() {
+    this.#instantiate()
+  }
+
+  /** Starts a request. Everything handed out before is invalid from here on. */
+  begin(): void {
+    // A request of the largest size leaves a large memory behind, which WebAssembly cannot give back.
+    if (this.#exports.memory.buffer.byteLength > limits.kernelBytesKept) this.#instantiate()
+    this.#exports.arenaReset()
+  }
+
+  /** Inflates a snappy block made of `chunks`. The payload's length, or the kernel's negative code. */
+  putSnappy(chunks: readonly Buffer[], bytes: number, inflatedBytesMax: number): number {
+    const at = this.#copyIn(chunks, bytes)
+    if (at === NOWHERE) return -1
+    const inflated = this.#exports.snappyInflate(at, bytes, inflatedBytesMax)
+    if (inflated < 0) return inflated
+    this.#payloadAt = this.#exports.inflated.value as number
+    this.#payloadBytes = inflated
+    return inflated
+  }
+
+  /** Takes a payload that is not compressed, or that was inflated elsewhere. */
+  putPlain(chunks: readonly Buffer[], bytes: number): number {
+    const at = this.#copyIn(chunks, bytes)
+    if (at === NOWHERE) return -1
+    this.#payloadAt = at
+    this.#payloadBytes = bytes
+    return bytes
+  }
+
+  get payloadBytes(): number {
+    return this.#payloadBytes
+  }
+
+  useRules(rules: KernelRules): void {
+    if (this.#rules === rules) return
+    this.#rules = rules
+    this.#exports.rulesBegin()
+    for (const [i, name] of rules.names.entries()) {
+      this.#view()
+      name.copy(this.#bytes, this.#exports.rulesNameAt(i))
+      this.#exports.rulesName(name.length)
+    }
+  }
+
+  /**
+   * Checks the payload and notes every item. `active` has a bit for each label source (bit n is name n of the rules)
+   * that stands before the request's own guid, `opaque` those whose value the host must judge. 0, or a negative code.
+   */
+  walk(version: Version, active: number, opaque: number, wantExisting: boolean): number {
+    this.#version = version
+    const x = this.#exports
+    const existing = wantExisting ? 1 : 0
+    return version === 1
+      ? x.walkV1(this.#payloadAt, this.#payloadBytes, limits.requestItemsMax, active, opaque, existing)
+      : x.walkV2(
+          this.#payloadAt,
+          this.#payloadBytes,
+          limits.requestItemsMax,
+          limits.requestSymbolsMax,
+          active,
+          opaque,
+          existing,
+        )
+  }
+
+  /** Items that the walk met. */
+  get itemCount(): number {
+    return (this.#version === 1 ? this.#exports.itemCount.value : this.#exports.itemCountV2.value) as number
+  }
+
+  get tupleCount(): number {
+    return this.#exports.tupleCount.value as number
+  }
+
+  /** Which sources tuple `i` has a value of (bit 0: the value under the stamp's own name). */
+  tupleMask(i: number): number {
+    this.#view()
+    return this.#words[(this.#exports.tupleAt(i) >> 2) + 1]!
+  }
+
+  /** The value of the `nth` set bit of tuple `i`'s mask; undefined when it is longer than a guid's source may be. */
+  tupleValue(i: number, nth: number): string | undefined {
+    this.#view()
+    const word = (this.#exports.tupleAt(i) >> 2) + 2 + nth * 2
+    const at = this.#words[word]!
+    const bytes = this.#words[word + 1]!
+    return bytes > limits.guidSourceBytesMax ? undefined : this.#bytes.toString('utf8', at, at + bytes)
+  }
+
+  /** Says for each tuple its slot, or minus the number of the reason why its items are refused. */
+  setVerdicts(verdicts: readonly number[]): boolean {
+    const at = this.#exports.verdictsTake(verdicts.length)
+    if (at === NOWHERE) return false
+    this.#view()
+    for (let i = 0; i < verdicts.length; i++) this.#words[(at >> 2) + i] = verdicts[i]!
+    return true
+  }
+
+  /** Hands over the stamp of each slot: in 1.0 the whole label field, in 2.0 the guid's bytes. */
+  setSlots(stamps: readonly Buffer[]): boolean {
+    let stampBytes = 0
+    for (const stamp of stamps) stampBytes += stamp.length
+    const at = this.#exports.slotsTake(stamps.length, stampBytes)
+    if (at === NOWHERE) return false
+    this.#view()
+    let stampAt = at + stamps.length * SLOT_WORDS * 4
+    let word = at >> 2
+    for (const stamp of stamps) {
+      stamp.copy(this.#bytes, stampAt)
+      this.#words[word] = stampAt
+      this.#words[word + 1] = stamp.length
+      stampAt += stamp.length
+      word += SLOT_WORDS
+    }
+    return true
+  }
+
+  /** Sizes the records. How many there will be, or a negative code. */
+  plan(recordBytesMax: number): number {
+    return this.#version === 1
+      ? this.#exports.planV1(recordBytesMax)
+      : this.#exports.planV2(recordBytesMax, limits.expandedBytesMax)
+  }
+
+  /** Writes the records. 0 or a negative code. */
+  write(): number {
+    return this.#version === 1 ? this.#exports.writeV1() : this.#exports.writeV2()
+  }
+
+  part(i: number): Part {
+    this.#view()
+    const word = ((this.#exports.parts.value as number) >> 2) + i * PART_WORDS
+    const words = this.#words
+    return {
+      slot: words[word]!,
+      bytes: words[word + 1]!,
+      items: words[word + 2]!,
+      samples: words[word + 5]!,
+      histograms: words[word + 6]!,
+      exemplars: words[word + 7]!,
+    }
+  }
+
+  /** Copies record `i` to `target`, which has room for its `bytes`. */
+  copyPart(i: number, target: Buffer, targetAt: number): void {
+    this.#view()
+    const word = ((this.#exports.parts.value as number) >> 2) + i * PART_WORDS
+    const at = this.#words[word + 3]!
+    this.#bytes.copy(target, targetAt, at, at + this.#words[word + 1]!)
+  }
+
+  /** How many items the plan refused for `reason`. */
+  refusedCount(reason: RefusalReason): number {
+    this.#view()
+    return this.#words[((this.#exports.refused.value as number) >> 2) + reasonNumber(reason)]!
+  }
+
+  /** Numbers of the first refused items with their reasons, at most `max`; for the text of an answer only. */
+  firstRefused(max: number): { item: number; reason: RefusalReason }[] {
+    this.#view()
+    const first = (this.#exports.rows.value as number) >> 2
+    const count = this.#exports.rowCount.value as number
+    const found: { item: number; reason: RefusalReason }[] = []
+    for (let item = 0; item < count && found.length < max; item++) {
+      const state = this.#words[first + item * ROW_WORDS + 7]! | 0
+      if (state < 0) found.push({ item, reason: refusalReasons[-state] as RefusalReason })
+    }
+    return found
+  }
+
+  /** The bytes of item `i` as they came. Borrowed: valid until the next call. */
+  itemBytes(i: number): Buffer {
+    this.#view()
+    const word = ((this.#exports.rows.value as number) >> 2) + i * ROW_WORDS
+    return this.#bytes.subarray(this.#words[word]!, this.#words[word + 1]!)
+  }
+
+  /** Symbol `i` of a 2.0 request, at most `bytesMax` bytes of it; undefined when there is none. */
+  symbol(i: number, bytesMax: number): string | undefined {
+    if (i >= (this.#exports.symbolCount.value as number)) return undefined
+    this.#view()
+    const word = ((this.#exports.symbolsAt.value as number) >> 2) + i * 4
+    const at = this.#words[word]!
+    return this.#bytes.toString('utf8', at, at + Math.min(bytesMax, this.#words[word + 1]!))
+  }
+
+  /** Bytes that the kernel's memory occupies. */
+  get memoryBytes(): number {
+    return this.#exports.memory.buffer.byteLength
+  }
+
+  #copyIn(chunks: readonly Buffer[], bytes: number): number {
+    const start = this.#exports.arenaTake(bytes)
+    if (start === NOWHERE) return NOWHERE
+    this.#view()
+    let at = start
+    for (const chunk of chunks) {
+      chunk.copy(this.#bytes, at)
+      at += chunk.length
+    }
+    return start
+  }
+
+  /** Growing the memory detaches its views, so they are looked at anew after each call that may grow it. */
+  #view(): void {
+    const buffer = this.#exports.memory.buffer
+    if (buffer === this.#buffer) return
+    this.#buffer = buffer
+    this.#bytes = Buffer.from(buffer)
+    this.#words = new Uint32Array(buffer)
+  }
+
+  #instantiate(): void {
+    this.#exports = new WebAssembly.Instance(wasmModule).exports as Exports
+    this.#exports.setHashSeed(randomBytes(4).readInt32LE())
+    this.#rules = undefined
+    this.#view()
+  }
+}
+
+export function reasonNumber(reason: RefusalReason): number {
+  return reasonNumbers.get(reason)!
+}
