@@ -81,6 +81,15 @@ export const limits = {
   segmentGroupBytesMax: 32 * MiB,
   /** Bytes that are read from a segment at once. */
   segmentReadBytes: 256 * KiB,
+  /** Bytes of a value below which it is copied behind its head; above, a write of its own is cheaper. */
+  segmentPackedBytesMax: 4 * KiB,
+  /** Bytes of the packing buffer that a writer keeps between two group commits. */
+  segmentPackBytesKept: 2 * MiB,
+  /** Bytes of the window that a reader keeps after a record that needed more. */
+  segmentWindowBytesKept: 8 * MiB,
+  /** Bytes and milliseconds of writing after which the free space is asked for again. */
+  diskCheckBytes: 16 * MiB,
+  diskCheckMs: 1_000,
   /** Bytes of damaged records that one topic keeps in its quarantine; further ones are only reported. */
   quarantineBytesMax: 1 * GiB,
   /** Milliseconds between two looks at what retention may delete. */
@@ -89,6 +98,10 @@ export const limits = {
   logPollMs: 1_000,
   /** Milliseconds after which the lock of another machine or container counts as left behind. */
   logLockMsMax: 20_000,
+  /** Milliseconds for which a lock file may be empty: between its making and its writing. */
+  logLockEmptyMsMax: 2_000,
+  /** Tries to take a lock that others take and leave at the same time. */
+  logLockTriesMax: 10,
 
   // ---- kafka ------------------------------------------------------------------------------------------------
   /** Bytes of one record's value that Kafka is offered (its own default bound is 1,048,588 for a whole batch). */
@@ -146,13 +159,19 @@ const relations: readonly [boolean, string][] = [
   [limits.kafkaRecordBytesMax < 1_000_000, 'a Kafka record must stay below the smallest common broker limit'],
   [limits.deadLetterBytesMax < limits.kafkaRecordBytesMax, 'a dead letter must fit Kafka'],
   [limits.segmentRecordBytesMax < limits.segmentBytesMax, 'a record must fit a segment'],
-  [limits.inflatedBytesMax < limits.segmentRecordBytesMax, 'the largest request must fit the log as one record'],
+  [
+    limits.inflatedBytesMax < limits.segmentRecordBytesMax,
+    'the largest request must fit the log as one record',
+  ],
   [limits.inflatedBytesMax * 2 <= limits.inflightBytesMax, 'the largest request must fit the budget'],
   [limits.headersMsMax <= limits.requestMsMax, 'headers are a part of the request'],
   [limits.kafkaProduceBytesMax < 1_000_000, 'a produce must stay below the smallest common broker limit'],
   [limits.kafkaProducerRecordsMax < 2 ** 31, 'a sequence number has 31 bits'],
   [limits.kafkaRetriesMax >= 2, '@platformatic/kafka takes fewer than two retries for endless ones'],
-  [limits.kafkaRetriesMax * limits.kafkaRetryMsMax < limits.appendMsMax, 'repeats must end before the deadline'],
+  [
+    limits.kafkaRetriesMax * limits.kafkaRetryMsMax < limits.appendMsMax,
+    'repeats must end before the deadline',
+  ],
   [limits.appendMsMax < limits.drainMsMax, 'a drain must outlast one append'],
 ]
 for (const [holds, why] of relations) {

@@ -1,12 +1,8 @@
 /** Lays out the records of one group commit as few buffers: heads and short values packed, long values in place. */
 import { crc32c } from '@node-rs/crc32'
-import { KiB, MiB } from '../limits.ts'
+import { KiB, limits } from '../limits.ts'
 import { recordHeadBytes, type SegmentRecord, writeRecordHead } from './format.ts'
 
-/** Values below this are copied behind their head; above it a slice of its own is cheaper than the copy. */
-const packedValueBytesMax = 4 * KiB
-/** The packing buffer is kept between groups up to this size. */
-const packBytesKept = 2 * MiB
 const shortBytesMax = 0xffff
 
 /** Bytes that the strings of a record may need at most, without walking them: UTF-8 takes up to 3 per UTF-16 unit. */
@@ -77,14 +73,15 @@ export class GroupEncoder {
 
   /** Gives a buffer that one large group needed back to the collector. */
   release(): void {
-    if (this.#pack.length > packBytesKept) this.#pack = Buffer.allocUnsafeSlow(packBytesKept)
+    if (this.#pack.length > limits.segmentPackBytesKept)
+      this.#pack = Buffer.allocUnsafeSlow(limits.segmentPackBytesKept)
   }
 
   #reserve(records: readonly SegmentRecord[]): void {
     let bytes = 0
     for (const record of records) {
       bytes += recordHeadBytes + metaBytesMax(record)
-      if (record.value.length < packedValueBytesMax) bytes += record.value.length
+      if (record.value.length < limits.segmentPackedBytesMax) bytes += record.value.length
     }
     if (bytes > this.#pack.length) this.#pack = Buffer.allocUnsafeSlow(Math.max(bytes, 2 * this.#pack.length))
   }
@@ -111,7 +108,7 @@ export class GroupEncoder {
       }
     }
     const headersBytes = at - headersStart
-    const isPacked = value.length < packedValueBytesMax
+    const isPacked = value.length < limits.segmentPackedBytesMax
     if (isPacked) at += value.copy(pack, at)
     let bodyCrc = crc32c(pack.subarray(bodyStart, at), salt)
     if (!isPacked) bodyCrc = crc32c(value, bodyCrc)

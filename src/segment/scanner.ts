@@ -1,5 +1,5 @@
 /** Walks the records of one segment, over damage, without ever holding more than one record. */
-import { limits, MiB } from '../limits.ts'
+import { limits } from '../limits.ts'
 import type { SegmentFile } from './file-system.ts'
 import {
   fileHeaderBytes,
@@ -37,9 +37,6 @@ export type Scanned =
       /** True when those bytes are not the beginning of a record. */
       readonly isDamaged: boolean
     }
-
-/** A window that one large record needed is given back when the next record is small. */
-const windowBytesKept = 8 * MiB
 
 /** A power of two, so that records of nearly the same size share one window. */
 function windowBytesFor(bytes: number): number {
@@ -164,7 +161,8 @@ export class SegmentScanner {
     if (position < this.#windowStart || position + bytes > windowEnd) {
       const kept = position >= this.#windowStart && position < windowEnd ? windowEnd - position : 0
       const isTooSmall = bytes > this.#window.length
-      const isTooLarge = this.#window.length > windowBytesKept && bytes <= limits.segmentReadBytes
+      const isTooLarge =
+        this.#window.length > limits.segmentWindowBytesKept && bytes <= limits.segmentReadBytes
       const target = isTooSmall || isTooLarge ? Buffer.allocUnsafeSlow(windowBytesFor(bytes)) : this.#window
       if (kept > 0) this.#window.copy(target, 0, windowEnd - kept - this.#windowStart, this.#windowBytes)
       this.#window = target

@@ -69,10 +69,6 @@ class Entry implements PendingAppend {
   }
 }
 
-/** Free space is asked for again after this many written bytes, or when a second has passed. */
-const spaceCheckBytes = 16 * MiB
-const spaceCheckMs = 1000
-
 export class SegmentWriter {
   readonly #settings: WriterSettings
   readonly #encoder = new GroupEncoder()
@@ -296,7 +292,8 @@ export class SegmentWriter {
     const { fs, directory, diskReserveBytes } = this.#settings
     const nowMs = performance.now()
     const isFresh =
-      nowMs - this.#spaceCheckedAtMs < spaceCheckMs && this.#bytesSinceSpaceCheck + bytes < spaceCheckBytes
+      nowMs - this.#spaceCheckedAtMs < limits.diskCheckMs &&
+      this.#bytesSinceSpaceCheck + bytes < limits.diskCheckBytes
     if (isFresh) return
     // A file system that cannot say is believed to have room: it will refuse the write otherwise.
     const freeBytes = await fs.freeBytes(directory).catch(() => Number.POSITIVE_INFINITY)

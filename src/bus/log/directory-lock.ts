@@ -24,9 +24,6 @@ interface Owner {
 }
 
 const lockName = 'lock'
-const triesMax = 10
-/** A lock is empty for the moment between its making and its writing. */
-const emptyMsMax = 2_000
 
 /** Locks held by this process, by their id. */
 const held = new Set<string>()
@@ -51,7 +48,7 @@ export class DirectoryLock {
   static async take(directory: string): Promise<DirectoryLock> {
     const path = join(directory, lockName)
     const owner = { pid: process.pid, started: startOf(process.pid), host: hostname(), id: randomUUID() }
-    for (let tries = 0; tries < triesMax; tries++) {
+    for (let tries = 0; tries < limits.logLockTriesMax; tries++) {
       if (await create(path, owner)) return new DirectoryLock(path, owner)
       const text = await readFile(path, 'utf8').catch(() => undefined)
       if (text === undefined) continue
@@ -100,7 +97,8 @@ async function whoHolds(path: string, text: string): Promise<string | undefined>
     () => 0,
   )
   const owner = parseOwner(text)
-  if (owner === undefined) return ageMs < emptyMsMax ? 'a process that is just starting' : undefined
+  if (owner === undefined)
+    return ageMs < limits.logLockEmptyMsMax ? 'a process that is just starting' : undefined
   if (owner.host !== hostname()) {
     return ageMs < limits.logLockMsMax ? `process ${owner.pid} on ${owner.host}` : undefined
   }
