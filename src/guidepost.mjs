@@ -33,7 +33,7 @@ export function isNewEnough(version) {
 /** @param {string} version */
 export function tooOldMessage(version) {
   return (
-    `guidepost needs Node.js ${nodeVersionMin.join('.')} or newer, this is v${version} (${process.execPath}).\n` +
+    `guidepost needs Node.js ${nodeVersionMin.join('.')} or newer, this is v${version} (${process.execPath}). [GP_NODE_TOO_OLD]\n` +
     'In a checkout, `npm ci` brings a new one along: then use `npm start`, `npx guidepost`, or this same command.\n'
   )
 }

@@ -22,7 +22,7 @@ export const otherVariables = {
   GUIDEPOST_GUID: 'The guid of everything for which no source yields one, as `--guid`.',
 } as const
 
-/** Set by the launcher for itself. */
+/** Set by the launcher for itself, and by tests that replay a seed. */
 const internal = /^GUIDEPOST_(?:LAUNCHER|SEED)/
 
 /**
