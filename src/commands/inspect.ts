@@ -1,6 +1,5 @@
 /** `guidepost inspect`: what a folder of segments holds, and everything that is wrong with it. */
 import { resolve } from 'node:path'
-import { formatBytes } from '../config/bytes.ts'
 import { type Inspected, inspectDirectory, type TopicReport } from '../segment/inspect.ts'
 import { describeEvent } from './describe-event.ts'
 import { exitCodes, type Io, Output } from './io.ts'
@@ -20,7 +19,7 @@ export async function inspect({ directory, json }: InspectOptions, io: Io): Prom
   const found: Inspected[] = []
   try {
     for await (const each of inspectDirectory(resolve(io.cwd, directory))) {
-      if (stop.aborted) return exitCodes.ok
+      if (stop.aborted) break
       progress.show(each)
       // Segments are many and only needed as JSON; the table has their sums.
       if (json || each.kind !== 'segment') found.push(each)
@@ -33,6 +32,8 @@ export async function inspect({ directory, json }: InspectOptions, io: Io): Prom
     return exitCodes.failed
   }
   progress.clear()
+  // Half an answer would be taken for a whole one.
+  if (stop.aborted) return exitCodes.failed
   if (json) await output.line(JSON.stringify(toDocument(directory, found), undefined, 2))
   else for (const line of toLines(directory, found)) await output.line(line)
   return found.some(isDamage) ? exitCodes.failed : exitCodes.ok
@@ -114,12 +115,19 @@ function toRow(topic: TopicReport): string[] {
   return [
     topic.topic,
     ...counts,
-    formatBytes(bytes),
+    readableBytes(bytes),
     offsets,
     time(topic.oldestMs),
     time(topic.newestMs),
     String(badRecords),
   ]
+}
+
+function readableBytes(bytes: number): string {
+  const step = Math.min(4, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  return step === 0
+    ? `${bytes} B`
+    : `${(bytes / 1024 ** step).toFixed(1)} ${['', 'KiB', 'MiB', 'GiB', 'TiB'][step]}`
 }
 
 function guidLines(topic: TopicReport): string[] {
@@ -130,7 +138,7 @@ function guidLines(topic: TopicReport): string[] {
       guid || '(others)',
       String(records),
       String(items),
-      formatBytes(bytes),
+      readableBytes(bytes),
     ])
   const more =
     guids.length > guidsShown ? [`… and ${guids.length - guidsShown} more; --json has them all`] : []

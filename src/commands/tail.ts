@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { BusReader, StoredRecord } from '../bus/bus.ts'
 import { formatProblem, loadConfig } from '../config/load.ts'
+import { GuidepostError } from '../errors.ts'
 import { decodeValue } from './decode.ts'
 import { exitCodes, hasColours, type Io, Output } from './io.ts'
 import { openReader } from './open-reader.ts'
@@ -44,7 +45,8 @@ export async function tail(options: TailOptions, io: Io): Promise<number> {
     }
     return exitCodes.ok
   } catch (error) {
-    complain(error instanceof Error ? error.message : String(error))
+    const code = error instanceof GuidepostError ? ` [${error.code}]` : ''
+    complain(`${error instanceof Error ? error.message : String(error)}${code}`)
     return exitCodes.failed
   }
 }

@@ -79,6 +79,7 @@ export type GuidSource =
   | { readonly kind: 'credential' | 'listener' | 'path' }
   | { readonly kind: 'header'; readonly name: string; readonly match: RegExp | undefined }
   | { readonly kind: 'label' | 'attribute'; readonly name: string; readonly match: RegExp | undefined }
+  /** The longest prefixes first, so that the first network that holds an address is the nearest. */
   | { readonly kind: 'peer'; readonly table: readonly { readonly cidr: string; readonly guid: string }[] }
   | { readonly kind: 'constant'; readonly value: string }
 

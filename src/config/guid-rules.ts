@@ -158,7 +158,8 @@ function readPeers(value: unknown, hasMatch: boolean, report: Report): GuidSourc
     }
     return { cidr: cidr ?? network, guid: String(guid) }
   })
-  return [{ kind: 'peer', table }]
+  const prefix = (cidr: string) => Number(cidr.split('/')[1])
+  return [{ kind: 'peer', table: table.toSorted((a, b) => prefix(b.cidr) - prefix(a.cidr)) }]
 }
 
 function readCidr(text: string): string | undefined {

@@ -25,7 +25,7 @@ test('a sound log is a table of topics and guids', async (t) => {
   const io = fakeIo()
   assert.equal(await inspect({ directory: log.directory, json: false }, io), 0)
   assert.match(io.stdout.text, /^TOPIC +SEGMENTS +RECORDS +ITEMS +BYTES +OFFSETS +OLDEST +NEWEST +BAD$/m)
-  assert.match(io.stdout.text, /^prometheus_metrics +1 +3 +7 +\S+ +0-2 +2023-\S+Z +2023-\S+Z +0$/m)
+  assert.match(io.stdout.text, /^prometheus_metrics +1 +3 +7 +\d+ B +0-2 +2023-\S+Z +2023-\S+Z +0$/m)
   assert.match(io.stdout.text, /^dead_letters +1 +1 +1 /m)
   assert.match(io.stdout.text, /^GUIDS OF prometheus_metrics .*\nb +1 +5 .*\na +2 +2 /m)
   assert.equal(io.stderr.text, '')
@@ -93,6 +93,16 @@ test('progress is shown on a terminal and wiped away', async (t) => {
   await inspect({ directory: log.directory, json: false }, io)
   assert.match(io.stderr.text, /prometheus_metrics: 0 MiB, 1 records/)
   assert.ok(io.stderr.text.endsWith('\r\u001b[K'))
+})
+
+test('when interrupted it shows nothing rather than half', async (t) => {
+  const log = await openLog(t)
+  await log.append(record('a'))
+  await log.close()
+  const io = fakeIo()
+  io.stop()
+  assert.equal(await inspect({ directory: log.directory, json: false }, io), 1)
+  assert.equal(io.stdout.text, '')
 })
 
 test('a folder that is missing, or holds nothing, is said so', async (t) => {

@@ -164,6 +164,12 @@ test('a bus URL or file that is wrong is said so', async () => {
   assert.match(io.stderr.text, /^guidepost tail: option --bus: bus: is no bus URL.* Did you mean log:\?\n$/)
 })
 
+test('a bus that cannot be read ends it with 1, the reason and its code', async () => {
+  const io = fakeIo()
+  assert.equal(await tail({ ...all, bus: `log:${import.meta.filename}` }, io), 1)
+  assert.match(io.stderr.text, /^guidepost tail: .*cannot be read.* \[GP_CONFIG\]\n$/)
+})
+
 const launcher = join(import.meta.dirname, '../../../src/guidepost.mjs')
 
 test('a reader that goes away ends it quietly', { timeout: 30_000 }, async (t) => {

@@ -145,8 +145,9 @@ test('guid sources keep their order, label|attribute stands for both', () => {
     {
       kind: 'peer',
       table: [
-        { cidr: '10.1.0.0/16', guid: 'team-a' },
         { cidr: 'fd00::1/128', guid: 'team-b' },
+        { cidr: '10.1.0.0/16', guid: 'team-a' },
+        { cidr: '10.0.0.0/8', guid: 'rest' },
       ],
     },
     { kind: 'constant', value: 'rest' },
