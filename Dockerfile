@@ -1,0 +1,37 @@
+# syntax=docker/dockerfile:1
+# The gateway on Node 24. Build: docker build -t guidepost .   Run: docker run -p 10000:10000 -v guidepost:/data guidepost
+
+FROM node:24-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# The packages that carry Node's own binary are for machines with an older Node; the image has the right one. They
+# cannot be left out by --omit=optional, which would also leave out the native CRC-32C.
+RUN npm ci --omit=dev --ignore-scripts \
+ && rm -rf node_modules/node-linux-* node_modules/.bin/node
+
+FROM node:24-slim
+# The sources are run as they are. They must not lie under node_modules, where Node strips no types.
+WORKDIR /app
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY package.json LICENSE ./
+COPY src ./src
+
+# The log lies in /data, the only folder that is written to: the root file system may be read-only.
+RUN mkdir /data && chown 10001:10001 /data
+VOLUME /data
+USER 10001:10001
+
+ENV NODE_ENV=production \
+    GUIDEPOST_HOST=0.0.0.0 \
+    GUIDEPOST_BUS=log:/data
+
+# 10000: remote write over HTTP. 10001: /metrics, /healthz, /readyz.
+EXPOSE 10000 10001
+
+# Alive, not ready: a gateway whose bus is away is right to run on, and to be restarted would not help it.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.GUIDEPOST_ADMIN_PORT || 10001) + '/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "/app/src/guidepost.mjs"]
+CMD ["run"]
