@@ -1,12 +1,12 @@
 /**
  * Which guid an item gets, written to be read rather than to be fast.
  *
- * 1. The sources are asked in order; the first that yields a valid guid wins. A label source looks at the labels of its
- *    name; of several with that name (only the stamped name may repeat) the first valid value counts.
+ * 1. The sources are asked in order; the first that yields a valid guid wins. Of several labels with one name (only the
+ *    stamped name may repeat) the first counts.
  * 2. When none yields one, `missing` says what happens.
- * 3. Under `keep` the first valid guid that the item already carries replaces the outcome of 1 and 2; under `reject`
- *    the item is refused when it carries any other value than that outcome.
- * 4. A guid that `allow` does not match is refused; the guid of `missing` is not asked.
+ * 3. When the first label of the stamped name holds something else than the guid of 1 and 2, `keep` takes it instead,
+ *    if it is a valid guid, and `reject` refuses the item.
+ * 4. A guid that `allow` does not match is refused.
  */
 import type { ByteText } from './model.ts'
 
@@ -24,6 +24,8 @@ export interface OracleRules {
     | { readonly action: 'stamp'; readonly guid: string }
     | { readonly action: 'reject' | 'drop' }
   readonly allow?: readonly RegExp[]
+  /** Whether a label without a value refuses its series. Default: true. */
+  readonly refuseEmptyValues?: boolean
 }
 
 export type Refusal =
@@ -65,25 +67,23 @@ export function isGuid(value: string): boolean {
 
 /** The verdict over a series with these labels, in the order of the message. */
 export function judgeSeries(labels: readonly Pair[], rules: OracleRules): Verdict {
-  const flaw = flawOf(labels.filter(([name]) => name !== rules.name))
+  const flaw = flawOf(
+    labels.filter(([name]) => name !== rules.name),
+    rules.refuseEmptyValues ?? true,
+  )
   if (flaw !== undefined) return { kind: 'refuse', reason: flaw }
-  const carried = labels.filter(([name]) => name === rules.name).map(([, value]) => value)
-  const found = fromSources(rules.sources, labels)
-  const kept = rules.conflict === 'keep' ? carried.find(isGuid) : undefined
-  if (kept !== undefined) return allowed(kept, rules)
-  const verdict = found === undefined ? missing(rules) : allowed(found, rules)
-  if (rules.conflict !== 'reject' || verdict.kind !== 'stamp') return verdict
-  const clashes = carried.some((value) => value !== verdict.guid)
-  return clashes ? { kind: 'refuse', reason: 'guid conflict' } : verdict
+  const guid = fromSources(rules.sources, labels) ?? stampOf(rules.missing)
+  if (guid === undefined) return withoutGuid(rules)
+  const carried = valueOf(labels, rules.name)
+  if (carried === undefined || carried === guid || rules.conflict === 'overwrite') return allowed(guid, rules)
+  if (rules.conflict === 'reject') return { kind: 'refuse', reason: 'guid conflict' }
+  return allowed(isGuid(carried) ? carried : guid, rules)
 }
 
 /** The verdict over the metadata entries of a 1.0 message, which have no labels. */
 export function judgeMetadata(rules: OracleRules): Verdict {
-  const found = fromSources(
-    rules.sources.filter((source) => source.kind !== 'label'),
-    [],
-  )
-  return found === undefined ? missing(rules) : allowed(found, rules)
+  const guid = fromSources(rules.sources, []) ?? stampOf(rules.missing)
+  return guid === undefined ? withoutGuid(rules) : allowed(guid, rules)
 }
 
 /** The labels with the stamped one in its place: every label of its name out, one before the first greater name. */
@@ -100,18 +100,24 @@ function fromSources(sources: readonly OracleSource[], labels: readonly Pair[]):
       if (isGuid(source.value)) return source.value
       continue
     }
-    for (const [name, value] of labels) {
-      if (name !== source.name || value.length > SOURCE_BYTES_MAX) continue
-      const text = Buffer.from(value, 'latin1').toString('utf8')
-      const candidate = source.match === undefined ? text : source.match.exec(text)?.[1]
-      if (candidate !== undefined && isGuid(candidate)) return candidate
-    }
+    const value = valueOf(labels, source.name)
+    if (value === undefined || value.length > SOURCE_BYTES_MAX) continue
+    const text = Buffer.from(value, 'latin1').toString('utf8')
+    const candidate = source.match === undefined ? text : source.match.exec(text)?.[1]
+    if (candidate !== undefined && isGuid(candidate)) return candidate
   }
   return undefined
 }
 
-function missing(rules: OracleRules): Verdict {
-  if (rules.missing.action === 'stamp') return { kind: 'stamp', guid: rules.missing.guid }
+function valueOf(labels: readonly Pair[], wanted: ByteText): ByteText | undefined {
+  return labels.find(([name]) => name === wanted)?.[1]
+}
+
+function stampOf(missing: OracleRules['missing']): string | undefined {
+  return missing.action === 'stamp' ? missing.guid : undefined
+}
+
+function withoutGuid(rules: OracleRules): Verdict {
   return rules.missing.action === 'drop' ? { kind: 'drop' } : { kind: 'refuse', reason: 'guid missing' }
 }
 
@@ -121,11 +127,11 @@ function allowed(guid: string, rules: OracleRules): Verdict {
   return { kind: 'refuse', reason: 'guid not allowed' }
 }
 
-function flawOf(labels: readonly Pair[]): Refusal | undefined {
+function flawOf(labels: readonly Pair[], refuseEmptyValues: boolean): Refusal | undefined {
   const names = labels.map(([name]) => name)
   for (const [name, value] of labels) {
     if (name === '') return 'name empty'
-    if (value === '') return 'value empty'
+    if (value === '' && refuseEmptyValues) return 'value empty'
     if (!isUtf8(name) || !isUtf8(value)) return 'not UTF-8'
   }
   if (new Set(names).size !== names.length) return 'label repeated'
