@@ -140,8 +140,11 @@ export class SegmentWriter {
     return this.append([]).settled
   }
 
-  /** Waits for what is queued, at most `deadlineMs`; what is not durable then is settled with GP_DRAINING. */
-  async close(deadlineMs: number): Promise<void> {
+  /**
+   * Waits for what is queued, at most `deadlineMs`; what is not durable then is settled with GP_DRAINING. False when
+   * a write still hangs: the directory is then not free for another writer before the process has ended.
+   */
+  async close(deadlineMs: number): Promise<boolean> {
     this.#isClosing = true
     clearInterval(this.#retentionTimer)
     const deadline = Promise.withResolvers<'late'>()
@@ -154,6 +157,7 @@ export class SegmentWriter {
     // A commit that hangs still uses the file; the process is about to end and closes it then.
     if (result === 'finished') await this.#active?.file.close().catch(() => undefined)
     this.#active = undefined
+    return result === 'finished'
   }
 
   #enqueue(entry: Entry): void {
@@ -219,16 +223,16 @@ export class SegmentWriter {
   }
 
   async #write(segment: ActiveSegment, group: readonly Entry[]): Promise<void> {
-    const first = group[0]
-    const records =
-      group.length === 1 && first !== undefined ? first.records : group.flatMap((entry) => entry.records)
+    // Whoever has given up by now may have changed the bytes already, and a checksum made of them would be right.
+    const live = group.filter((entry) => !entry.isAbandoned)
+    const records = live.flatMap((entry) => entry.records)
     const { slices, bytes } = this.#encoder.encode(records, this.#nextOffset, segment.salt)
     // Used up whatever happens: a reader may have seen these records under these offsets.
     this.#nextOffset += records.length
     try {
       await writeAll(segment.file, slices, segment.bytes)
-      // Whoever gave up may have changed the bytes under the write. Nothing of the group may stay.
-      if (group.some((entry) => entry.isAbandoned))
+      // Whoever gave up meanwhile may have changed the bytes under the write. Nothing of the group may stay.
+      if (live.some((entry) => entry.isAbandoned))
         throw new Error('the write took longer than its caller waited')
       await segment.file.datasync()
     } catch (error) {

@@ -109,16 +109,19 @@ export class LogBus implements Bus {
     clearInterval(this.#probeTimer)
     const closing = [...this.#writers.values()].map(async (opening) => {
       const writer = await opening.catch(() => undefined)
-      await writer?.close(deadlineMs)
+      return (await writer?.close(deadlineMs)) ?? true
     })
     this.#writers.clear()
     this.#open.clear()
-    const deadline = Promise.withResolvers<void>()
-    const timer = setTimeout(deadline.resolve, deadlineMs)
-    await Promise.race([Promise.all(closing), deadline.promise])
+    const deadline = Promise.withResolvers<boolean[]>()
+    const timer = setTimeout(() => deadline.resolve([false]), deadlineMs + limits.logPollMs)
+    const finished = await Promise.race([Promise.all(closing), deadline.promise])
     clearTimeout(timer)
-    await this.#lock?.release()
-    this.#lock = undefined
+    // While a write hangs nobody else may write. The lock is taken over once this process has ended.
+    if (!finished.includes(false)) {
+      await this.#lock?.release()
+      this.#lock = undefined
+    }
   }
 
   /** Damage and a failing disk do not keep the program from starting, missing rights do: only an operator helps. */
@@ -153,9 +156,11 @@ export class LogBus implements Bus {
   async #appendTo(topic: string, records: BusRecord[], deadlineAtMs: number): Promise<AppendOutcome> {
     const deadline = Promise.withResolvers<AppendOutcome>()
     let pending: PendingAppend | undefined
+    let isLate = false
     const timer = setTimeout(
       () => {
         const late = this.#lateError(topic)
+        isLate = true
         pending?.abandon(late)
         deadline.resolve(late)
       },
@@ -163,7 +168,7 @@ export class LogBus implements Bus {
     )
     const written = async (): Promise<AppendOutcome> => {
       const writer = this.#open.get(topic) ?? (await this.#writer(topic))
-      if (performance.now() > deadlineAtMs) return this.#lateError(topic)
+      if (isLate) return this.#lateError(topic)
       // Behind a disk that hangs nothing is queued: memory stays bounded, and senders hear at once.
       if (writer.commitMs > this.#config.appendMs) return this.#stalledError(topic)
       pending = writer.append(records)
@@ -196,7 +201,10 @@ export class LogBus implements Bus {
     opening.then(
       (writer) => {
         this.#failed.delete(topic)
-        this.#open.set(topic, writer)
+        // Calls that wait for this promise come first; a later call must not overtake them by finding it open.
+        setImmediate(() => {
+          if (this.#writers.get(topic) === opening) this.#open.set(topic, writer)
+        })
       },
       (error: unknown) => {
         this.#failed.set(topic, this.#diskError(topic, error))

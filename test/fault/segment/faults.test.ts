@@ -176,6 +176,26 @@ test('who gives up during a hanging write may reuse the bytes: they never become
   assert.deepEqual(idsOf((await readAll(fs)).records), ['a', 'patient'])
 })
 
+test('who gives up before the write has begun is left out of it, and the others are stored', async () => {
+  const fs = new MemoryFileSystem()
+  const { writer } = await openWriter(fs)
+  const gate = Promise.withResolvers<undefined>()
+  const reached = Promise.withResolvers<void>()
+  fs.hook = (operation) => {
+    if (operation !== 'open') return undefined
+    reached.resolve()
+    return gate.promise
+  }
+  const impatient = writer.append([record('impatient')])
+  const patient = writer.append([record('patient')])
+  await reached.promise
+  impatient.abandon(retryable('GP_BUS_DEADLINE', 'late'))
+  gate.resolve(undefined)
+  assert.equal(await patient.settled, undefined)
+  assert.equal(await writer.close(1000), true)
+  assert.deepEqual(idsOf((await readAll(fs)).records), ['patient'])
+})
+
 test('close gives up a sync that hangs, and says so to those who wait', async () => {
   const fs = new MemoryFileSystem()
   const { writer } = await openWriter(fs)
@@ -189,7 +209,7 @@ test('close gives up a sync that hangs, and says so to those who wait', async ()
   const hanging = writer.append([record('a')])
   await reached.promise
   const waiting = writer.append([record('b')])
-  await writer.close(20)
+  assert.equal(await writer.close(20), false)
   assert.equal((await waiting.settled)?.code, 'GP_DRAINING')
   assert.equal((await hanging.settled)?.code, 'GP_DRAINING')
   assert.equal((await writer.append([record('c')]).settled)?.code, 'GP_DRAINING')
