@@ -10,6 +10,7 @@ import { requireReal } from '../support/real.ts'
 
 const skip = await requireReal('Kafka', kafkaAvailable)
 const skipKcat = await requireReal('kcat', kcatAvailable)
+const options = { skip, timeout: 90_000 }
 let broker: KafkaBroker
 
 if (skip === false) {
@@ -49,7 +50,7 @@ async function send(
   return sent
 }
 
-test('2,000 concurrent appends are each stored once, as others read them', { skip }, async () => {
+test('2,000 concurrent appends are each stored once, as others read them', options, async () => {
   const bus = makeBus(kafkaConfig(broker.address, { partitions: 6 }), { topics: ['otlp_spans'] })
   await bus.start()
   try {
@@ -71,7 +72,7 @@ test('2,000 concurrent appends are each stored once, as others read them', { ski
 })
 
 for (const client of clients) {
-  test(`${client}: a broker killed twice under load loses nothing acknowledged`, { skip }, async () => {
+  test(`${client}: a broker killed twice under load loses nothing acknowledged`, options, async () => {
     const topic = client === 'kafkajs' ? 'otlp_logs' : 'prometheus_metrics'
     const config = kafkaConfig(broker.address, { client, partitions: 6, appendMs: 6000, connectMs: 2000 })
     const bus = makeBus(config, { topics: [topic] })
@@ -140,7 +141,7 @@ for (const client of clients) {
     }
   })
 
-  test(`${client}: a broker that is away at start is found when it comes`, { skip }, async () => {
+  test(`${client}: a broker that is away at start is found when it comes`, options, async () => {
     const late = await KafkaBroker.prepare()
     const bus = makeBus(kafkaConfig(late.address, { client, connectMs: 1000 }))
     try {

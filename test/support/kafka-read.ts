@@ -42,7 +42,9 @@ export async function readWithKafkajs(address: string, topic: string): Promise<F
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   const { promise: done, resolve, reject } = Promise.withResolvers<void>()
   const timer = setTimeout(() => reject(new Error(`kafkajs did not reach the end of ${topic}`)), readMsMax)
-  consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error))
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    if (!payload.restart) reject(payload.error)
+  })
   await consumer.run({
     autoCommit: false,
     eachBatch: ({ batch }) => {
