@@ -50,7 +50,9 @@ async function main(): Promise<number> {
     process.stdout.write(`${answer.status} ${answer.statusText}${text === '' ? '' : `: ${text}`}\n`)
     if (!answer.ok) return 1
     const told = labels.map(([name, value]) => `${name}="${value}"`).join(', ')
-    process.stdout.write(`sent, and durable: {${told}} ${options.value}\nread it back: npx guidepost tail --from begin\n`)
+    process.stdout.write(
+      `sent, and durable: {${told}} ${options.value}\nread it back: npx guidepost tail --from begin\n`,
+    )
     return 0
   } catch (error) {
     const { cause } = error as Error

@@ -74,7 +74,7 @@ export function judgeSeries(labels: readonly Pair[], rules: OracleRules): Verdic
   if (flaw !== undefined) return { kind: 'refuse', reason: flaw }
   const guid = fromSources(rules.sources, labels) ?? stampOf(rules.missing)
   if (guid === undefined) return withoutGuid(rules)
-  const carried = valueOf(labels, rules.name)
+  const carried = firstValue(labels, rules.name)
   if (carried === undefined || carried === guid || rules.conflict === 'overwrite') return allowed(guid, rules)
   if (rules.conflict === 'reject') return { kind: 'refuse', reason: 'guid conflict' }
   return allowed(isGuid(carried) ? carried : guid, rules)
@@ -100,7 +100,7 @@ function fromSources(sources: readonly OracleSource[], labels: readonly Pair[]):
       if (isGuid(source.value)) return source.value
       continue
     }
-    const value = valueOf(labels, source.name)
+    const value = firstValue(labels, source.name)
     if (value === undefined || value.length > SOURCE_BYTES_MAX) continue
     const text = Buffer.from(value, 'latin1').toString('utf8')
     const candidate = source.match === undefined ? text : source.match.exec(text)?.[1]
@@ -109,7 +109,7 @@ function fromSources(sources: readonly OracleSource[], labels: readonly Pair[]):
   return undefined
 }
 
-function valueOf(labels: readonly Pair[], wanted: ByteText): ByteText | undefined {
+function firstValue(labels: readonly Pair[], wanted: ByteText): ByteText | undefined {
   return labels.find(([name]) => name === wanted)?.[1]
 }
 
