@@ -84,6 +84,8 @@ export class SegmentWriter {
   #problem: GuidepostError | undefined
   #spaceCheckedAtMs = Number.NEGATIVE_INFINITY
   #bytesSinceSpaceCheck = 0
+  /** Bytes of the group for which there was no room; a probe succeeds only when there is room for as much. */
+  #refusedBytes = 0
   #retaining: Promise<void> | undefined
   #commitStartedAtMs: number | undefined
 
@@ -208,6 +210,7 @@ export class SegmentWriter {
       await this.#write(segment, group)
     } catch (error) {
       const problem = this.#classify(error)
+      if (bytesAtMost > 0) this.#refusedBytes = bytesAtMost
       if (this.#problem?.code !== problem.code) {
         const kind = problem.code === 'GP_DISK_FULL' ? 'disk_full' : 'disk_failed'
         this.#settings.onEvent({ kind, file: this.#settings.directory, reason: problem.message })
@@ -301,13 +304,14 @@ export class SegmentWriter {
     if (isFresh) return
     // A file system that cannot say is believed to have room: it will refuse the write otherwise.
     const freeBytes = await fs.freeBytes(directory).catch(() => Number.POSITIVE_INFINITY)
-    if (freeBytes < diskReserveBytes + bytes) {
+    const neededBytes = bytes === 0 ? this.#refusedBytes : bytes
+    if (freeBytes < diskReserveBytes + neededBytes) {
       this.#spaceCheckedAtMs = Number.NEGATIVE_INFINITY
-      const free = Math.floor(freeBytes / MiB)
-      const reserve = Math.ceil(diskReserveBytes / MiB)
+      const free = (freeBytes / MiB).toFixed(1)
+      const needed = ((diskReserveBytes + neededBytes) / MiB).toFixed(1)
       throw retryable(
         'GP_DISK_FULL',
-        `${free} MiB are free for ${directory}, and ${reserve} MiB must stay free: make room, or lower the retention of the log`,
+        `${directory} has ${free} MiB of free disk and needs ${needed}, its reserve included: make room, or lower the retention`,
       )
     }
     this.#spaceCheckedAtMs = nowMs

@@ -117,9 +117,15 @@ test('below the reserve nothing is written', async () => {
   fs.free = 10 * MiB
   const outcome = await writer.append([record('a')]).settled
   assert.equal(outcome?.code, 'GP_DISK_FULL')
-  assert.match(outcome?.message ?? '', /10 MiB must stay free/)
+  assert.match(outcome?.message ?? '', /has 10\.0 MiB of free disk and needs 10\.0/)
   assert.deepEqual(fs.paths(), [])
+  assert.equal(
+    (await writer.probe())?.code,
+    'GP_DISK_FULL',
+    'not well before there is room for what was refused',
+  )
   fs.free = 11 * MiB
+  assert.equal(await writer.probe(), undefined)
   assert.equal(await writer.append([record('b')]).settled, undefined)
   await writer.close(1000)
   assert.deepEqual(idsOf((await readAll(fs)).records), ['b'])
