@@ -31,7 +31,7 @@ export interface AdminOptions {
 export interface Admin {
   /** Starts to serve. Throws GP_PORT_TAKEN when the port is in use, and the system's error otherwise. */
   listen(): Promise<void>
-  /** Answers what is in hand, then closes every connection. */
+  /** Ends every connection at once, a request in the middle too: nothing here may hold up a drain. */
   close(): Promise<void>
   /** Where it serves, with the port that the system chose; undefined before `listen`. */
   readonly address: AddressInfo | undefined

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { type Admin, createAdmin, type Readiness } from '../../../src/admin/admin.ts'
@@ -115,4 +115,18 @@ test('an idle kept-alive connection does not hold up the close', async (t) => {
   await (await fetch(`${url}/healthz`)).text()
   await admin.close()
   await assert.rejects(fetch(`${url}/healthz`))
+})
+
+test('a request that is never finished does not hold up the close', { timeout: 10_000 }, async (t) => {
+  const { admin, url } = await serve(t)
+  const socket = connect(admin.address?.port ?? 0, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.on('error', () => undefined)
+  socket.write('POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf')
+  await once(socket, 'connect')
+  // Once another request is answered, the server has seen this one.
+  await (await fetch(`${url}/healthz`)).text()
+  const closed = once(socket, 'close')
+  await admin.close()
+  await closed
 })
