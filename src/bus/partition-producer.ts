@@ -56,6 +56,6 @@ export interface PartitionClient {
   createTopics(topics: readonly string[], partitions: number, replication: number): Promise<void>
   /** A producer that is connected and has its producer id. Throws a `ClientError`. */
   openProducer(): Promise<PartitionProducer>
-  /** Cuts what `describe` and `createTopics` opened. */
+  /** Cuts what the calls above opened, and those that are under way; producers that were handed out stay. */
   destroy(): void
 }

@@ -114,7 +114,7 @@ export class PartitionedBus implements Bus {
     for (const lane of this.#lanes) lane.fail(reason, 'away')
     clearInterval(this.#ticker)
     this.#client.destroy()
-    await this.#watching
+    await within(limits.kafkaRetryMsMax, this.#watching)
   }
 
   #place(
@@ -169,7 +169,7 @@ export class PartitionedBus implements Bus {
     if (old.up !== health.up) this.#options.onEvent?.(health)
     if (health.up) this.#options.log.info({ url: this.url }, 'connected to Kafka')
     else if (old.reason !== health.reason && !this.#stop.signal.aborted) {
-      this.#options.log.warn({ url: this.url }, `Kafka is away: ${health.reason}`)
+      this.#options.log.warn({ url: this.url }, `Kafka cannot take records: ${health.reason}`)
     }
   }
 
@@ -205,7 +205,10 @@ export class PartitionedBus implements Bus {
     this.#riskTold = true
     if (this.#stop.signal.aborted) return
     await Promise.all(this.#lanes.map((lane) => lane.open()))
-    if (this.#stop.signal.aborted) return
+    if (this.#stop.signal.aborted) {
+      for (const lane of this.#lanes) lane.fail(this.#health.reason, 'away')
+      return
+    }
     if (!this.#health.up && this.#lanes.every((lane) => lane.isUp)) {
       this.#operatorMustAct = false
       this.#setHealth({ up: true, reason: '' })

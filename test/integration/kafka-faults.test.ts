@@ -141,6 +141,29 @@ for (const client of clients) {
     }
   })
 
+  test(
+    `${client}: close is bounded while the broker is frozen, and answers what it gives up`,
+    options,
+    async () => {
+      const config = kafkaConfig(broker.address, { client, connectMs: 500 })
+      const [used, fresh] = [makeBus(config), makeBus(config)]
+      await used.start()
+      try {
+        broker.freeze()
+        const append = used.append([makeRecord()])
+        await fresh.start()
+        assert.equal(fresh.health().up, false)
+        const startMs = performance.now()
+        await Promise.all([used.close(500), fresh.close(500)])
+        assert.ok(performance.now() - startMs < 3000)
+        assert.equal((await append)[0]?.canRetry, true)
+      } finally {
+        broker.thaw()
+        await Promise.all([used.close(500), fresh.close(500)])
+      }
+    },
+  )
+
   test(`${client}: a broker that is away at start is found when it comes`, options, async () => {
     const late = await KafkaBroker.prepare()
     const bus = makeBus(kafkaConfig(late.address, { client, connectMs: 1000 }))

@@ -24,6 +24,7 @@ export function cut(client: Base): void {
 export class KafkaClient implements PartitionClient {
   readonly #config: KafkaBusConfig
   #admin: Admin | undefined
+  readonly #opening = new Set<Producer>()
 
   constructor(config: KafkaBusConfig) {
     this.#config = config
@@ -75,16 +76,20 @@ export class KafkaClient implements PartitionClient {
       compression: this.#config.compression,
       repeatOnStaleMetadata: true,
     })
+    this.#opening.add(producer)
     try {
       await producer.initIdempotentProducer({})
       return new KafkaProducer(producer)
     } catch (error) {
       cut(producer)
       throw toClientError(error, 'opening a producer')
+    } finally {
+      this.#opening.delete(producer)
     }
   }
 
   destroy(): void {
+    for (const producer of this.#opening) cut(producer)
     if (this.#admin !== undefined) cut(this.#admin)
     this.#admin = undefined
   }

@@ -60,6 +60,7 @@ class Sockets {
 export class KafkajsClient implements PartitionClient {
   readonly #config: KafkaBusConfig
   readonly #compression: CompressionTypes
+  readonly #opening = new Set<Sockets>()
   #admin: { readonly client: Admin; readonly sockets: Sockets } | undefined
 
   /** Throws a permanent `GP_CONFIG` error for a compression that kafkajs has no codec for. */
@@ -121,16 +122,20 @@ export class KafkajsClient implements PartitionClient {
       allowAutoTopicCreation: false,
       metadataMaxAge: 5 * limits.kafkaRefreshMs,
     })
+    this.#opening.add(sockets)
     try {
       await producer.connect()
       return new KafkajsProducer(producer, sockets, this.#compression, this.#config.appendMs)
     } catch (error) {
       sockets.cut()
       throw toClientError(error, 'opening a producer')
+    } finally {
+      this.#opening.delete(sockets)
     }
   }
 
   destroy(): void {
+    for (const sockets of this.#opening) sockets.cut()
     this.#admin?.sockets.cut()
     this.#admin?.client.disconnect().catch(() => {})
     this.#admin = undefined
