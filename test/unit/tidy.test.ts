@@ -9,6 +9,7 @@ import { localImports, numberLiterals, projectFiles, readText } from '../support
 /** What a file may import: its own layer and those after it. */
 const LAYERS = [
   'main.ts',
+  'gateway.ts',
   'commands',
   'admin',
   'receivers',
