@@ -217,7 +217,7 @@ class MessageWriter {
 
   singularVarint(field: number, value: string | number | bigint | undefined): void {
     if (value === undefined) return
-    if (this.#decoy()) this.varint(field, BigInt(this.#random.below(1000)))
+    if (this.#decoy()) this.varint(field, 0n)
     this.varint(field, BigInt(value))
   }
 
