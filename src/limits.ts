@@ -25,12 +25,14 @@ export const limits = {
   nestingMax: 8,
   /** Bytes of a request's header block. Over it: 431. */
   headerBytesMax: 16 * KiB,
-  /** Milliseconds for a sender to deliver its headers. Over it: 408 and the connection is closed. */
+  /** Milliseconds for a sender to deliver its headers. Over it: 503 and the connection is closed. */
   headersMsMax: 10_000,
-  /** Milliseconds for a sender to deliver a whole request. Over it: 408 and the connection is closed. */
+  /** Milliseconds for a sender to deliver a whole request. Over it: 503 and the connection is closed. */
   requestMsMax: 30_000,
   /** Milliseconds that an idle connection is kept. Above the 90 s at which Go's client drops its own. */
   idleMsMax: 120_000,
+  /** Milliseconds between two looks at which connections are over their time. */
+  connectionsCheckMs: 2_000,
   /** Open connections on one listener. Further ones are closed at once and counted. */
   connectionsMax: 10_000,
 
@@ -53,6 +55,10 @@ export const limits = {
   kernelBytesKept: 48 * MiB,
   /** Bytes kept in free buffers for reuse. */
   poolBytesMax: 32 * MiB,
+  /** Refused items that an answer names; Prometheus logs 1,024 bytes of it. */
+  refusalsNamed: 5,
+  /** Bytes of a refused item's labels that an answer shows. */
+  refusalTextBytes: 256,
   /** Seconds that a sender is told to wait when it is refused for a reason that passes. */
   retryAfterSeconds: 1,
 

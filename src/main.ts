@@ -1,6 +1,9 @@
-/** Wiring; the only file that ends the process. */
-import { cli } from './commands/cli.ts'
-import { exitCodes } from './commands/io.ts'
+/** From signals and the command line to the gateway; the only file that ends the process. */
+import { cli, type RunOptions } from './commands/cli.ts'
+import { exitCodes, type Io } from './commands/io.ts'
+import { formatProblem, loadConfig } from './config/load.ts'
+import { GuidepostError } from './errors.ts'
+import { createLogger, type Logger } from './telemetry/log.ts'
 
 function interrupt(): AbortSignal {
   const controller = new AbortController()
@@ -8,13 +11,74 @@ function interrupt(): AbortSignal {
   return controller.signal
 }
 
-process.exitCode = await cli(
+async function run(options: RunOptions, io: Io): Promise<number> {
+  const load = () => loadConfig({ file: options.config, env: io.env, overrides: options, cwd: io.cwd })
+  const first = load()
+  for (const warning of first.warnings) io.stderr.write(`${formatProblem(warning)}\n`)
+  if (first.config === undefined) {
+    for (const problem of first.problems) io.stderr.write(`${formatProblem(problem)}\n`)
+    return exitCodes.failed
+  }
+  const log = createLogger(first.config.logging)
+  // Loaded only now: `check` and `tail` need none of it.
+  const { Gateway } = await import('./gateway.ts')
+  const gateway = new Gateway(first.config, log)
+  survive(log)
+  try {
+    await gateway.start()
+  } catch (error) {
+    if (!(error instanceof GuidepostError)) throw error
+    log.fatal({ code: error.code }, error.message)
+    return exitCodes.failed
+  }
+  process.on('SIGHUP', () => {
+    const next = load()
+    if (next.config !== undefined) gateway.reload(next.config)
+    else {
+      const problems = next.problems.map(formatProblem)
+      log.error({ problems }, 'the new configuration has problems; the old one stays')
+    }
+  })
+  const { promise: hurry, resolve } = Promise.withResolvers<void>()
+  await stopSignal()
+  for (const signal of stopSignals) process.on(signal, () => resolve())
+  const inTime = await gateway.drain(hurry)
+  log.info(
+    { inTime },
+    inTime ? 'drained; goodbye' : 'stopped before everything was drained; it was not acknowledged',
+  )
+  return inTime ? exitCodes.ok : exitCodes.failed
+}
+
+const stopSignals = ['SIGTERM', 'SIGINT'] as const
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = (): void => {
+      for (const signal of stopSignals) process.off(signal, stop)
+      resolve()
+    }
+    for (const signal of stopSignals) process.on(signal, stop)
+  })
+}
+
+/** A promise that nobody waits for may fail without harm; an exception that nobody caught leaves an unknown state. */
+function survive(log: Logger): void {
+  process.on('unhandledRejection', (error) =>
+    log.error({ err: error }, 'something failed that nobody waited for'),
+  )
+  process.on('uncaughtException', (error) => {
+    log.fatal(
+      { err: error },
+      'the gateway is in an unknown state and ends; nothing unacknowledged is promised',
+    )
+    process.exit(exitCodes.failed)
+  })
+}
+
+const code = await cli(
   process.argv.slice(2),
   { stdout: process.stdout, stderr: process.stderr, env: process.env, cwd: process.cwd(), interrupt },
-  {
-    run: async (_options, io) => {
-      io.stderr.write('guidepost run: not wired yet\n')
-      return exitCodes.failed
-    },
-  },
+  { run },
 )
+process.exitCode = code

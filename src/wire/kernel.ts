@@ -86,7 +86,14 @@ interface Exports {
   slotsTake(count: number, stampBytes: number): number
   verdictsTake(tuples: number): number
   readonly itemCount: WebAssembly.Global
-  walkV1(at: number, bytes: number, itemsMax: number, active: number, opaque: number, existing: number): number
+  walkV1(
+    at: number,
+    bytes: number,
+    itemsMax: number,
+    active: number,
+    opaque: number,
+    existing: number,
+  ): number
   planV1(recordBytesMax: number): number
   writeV1(): number
   readonly itemCountV2: WebAssembly.Global
@@ -195,6 +202,11 @@ export class Kernel {
   /** Items that the walk met. */
   get itemCount(): number {
     return (this.#version === 1 ? this.#exports.itemCount.value : this.#exports.itemCountV2.value) as number
+  }
+
+  /** Items and fields of later versions. */
+  get rowCount(): number {
+    return this.#exports.rowCount.value as number
   }
 
   get tupleCount(): number {

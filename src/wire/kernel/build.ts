@@ -17,7 +17,9 @@ const text = `// Made by \`npm run kernel\` from assembly/; not to be edited.\ne
 if (process.argv.includes('--check')) {
   const committed = await readFile(target, 'utf8').catch(() => '')
   if (committed !== text) {
-    process.stderr.write('kernel-wasm.ts is not what assembly/ compiles to: run `npm run kernel` and commit it\n')
+    process.stderr.write(
+      'kernel-wasm.ts is not what assembly/ compiles to: run `npm run kernel` and commit it\n',
+    )
     process.exit(1)
   }
   process.stdout.write(`kernel-wasm.ts is current (${binary.length} bytes)\n`)

@@ -1,0 +1,303 @@
+/**
+ * Gathers the records of requests into batches and hands them to the bus.
+ *
+ * Records whose encoding allows it (joined end to end they are one valid message) wait up to `lingerMs` for company of
+ * the same guid; others go at once, and whatever is ready in one turn of the event loop shares one append. Each batch's
+ * bytes are charged to the budget until its fate is known. A record that the bus finds too large is cut at item
+ * boundaries; a single item that is still too large goes to the dead letters.
+ */
+import { randomBytes } from 'node:crypto'
+import type { AppendOutcome, Bus, BusRecord, Encoding, Topic } from '../bus/bus.ts'
+import { type GuidepostError, retryable } from '../errors.ts'
+import { KiB, limits } from '../limits.ts'
+import { Batch, type Owner } from './batch.ts'
+import type { Budget } from './budget.ts'
+import type { BufferPool } from './pool.ts'
+import { Submission } from './submission.ts'
+
+/** The records of one request, still in the kernel's memory. */
+export interface RecordSource {
+  readonly records: readonly { readonly owner: Owner; readonly bytes: number; readonly items: number }[]
+  /** Copies record `i` into `target` at `targetAt`. */
+  copy(i: number, target: Buffer, targetAt: number): void
+}
+
+/** Where a request's records go. */
+export interface Destination {
+  readonly topic: Topic
+  readonly encoding: Encoding
+  /** True when records joined end to end are one valid message. */
+  readonly joins: boolean
+  /** Cuts a value into smaller ones of about `bytesMax`; one or none when it cannot be cut. */
+  cut(owner: Owner, value: Buffer, bytesMax: number): { value: Buffer; items: number }[]
+}
+
+/** May change while it runs. */
+export interface BatcherLimits {
+  /** Milliseconds that a batch waits for company. */
+  readonly lingerMs: number
+  /** Bytes at which a batch is closed. */
+  readonly recordBytes: number
+}
+
+export interface BatcherOptions {
+  readonly bus: Bus
+  readonly budget: Budget
+  readonly pool: BufferPool
+  readonly limits: BatcherLimits
+  /** Partitions over which a guid is spread; a sender's connection stays with one. */
+  readonly spread: number
+  /** Observes each append. */
+  readonly published: (topic: string, seconds: number) => void
+  /** A record's items went to the dead letters. */
+  readonly deadLettered: (record: BusRecord, reason: string) => void
+}
+
+/** Records of at least this size open a batch with room for a full one; smaller ones grow as they need. */
+const LARGE_BYTES = 64 * KiB
+
+interface Ready {
+  readonly destination: Destination
+  readonly batch: Batch
+}
+
+export class Batcher {
+  readonly #options: BatcherOptions
+  #limits: BatcherLimits
+  readonly #open = new Map<string, Ready>()
+  #ready: Ready[] = []
+  #lingering: NodeJS.Timeout | undefined
+  #flushing = false
+  #appending = 0
+  #idle: (() => void)[] = []
+  /** Unique for each record: a prefix of this process and a count. */
+  readonly #prefix = randomBytes(8).toString('hex')
+  #records = 0
+
+  constructor(options: BatcherOptions) {
+    this.#options = options
+    this.#limits = options.limits
+  }
+
+  /** Applies to batches that are opened or closed from now on. */
+  reload(limits: BatcherLimits): void {
+    this.#limits = limits
+  }
+
+  /** Bytes at which records are closed. */
+  get recordBytes(): number {
+    return this.#limits.recordBytes
+  }
+
+  /**
+   * Takes over the records of a request, copying them at once. Undefined when the budget has no room for them: then
+   * nothing was taken. `connection` is a number of the sender's connection.
+   */
+  submit(
+    destination: Destination,
+    source: RecordSource,
+    connection: number,
+    receivedAtMs: number,
+  ): Submission | undefined {
+    let bytes = 0
+    for (const record of source.records) bytes += record.bytes
+    if (!this.#options.budget.fits(bytes)) return undefined
+    const submission = new Submission()
+    const lane = this.#options.spread > 1 ? connection % this.#options.spread : 0
+    for (let i = 0; i < source.records.length; i++)
+      this.#add(destination, source, i, lane, receivedAtMs, submission)
+    if (this.#ready.length > 0) this.#flushSoon()
+    submission.leave(undefined)
+    return submission
+  }
+
+  /** Sends what lingers, and waits until nothing is in flight. */
+  async drain(): Promise<void> {
+    this.#closeAll()
+    this.#flush()
+    if (this.#appending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  #add(
+    destination: Destination,
+    source: RecordSource,
+    i: number,
+    lane: number,
+    receivedAtMs: number,
+    submission: Submission,
+  ): void {
+    const { owner, bytes, items } = source.records[i]!
+    const key = `${destination.encoding} ${lane} ${owner.text}`
+    let ready = destination.joins ? this.#open.get(key) : undefined
+    if (ready !== undefined && ready.batch.bytes + bytes > this.#limits.recordBytes) {
+      this.#open.delete(key)
+      this.#ready.push(ready)
+      ready = undefined
+    }
+    if (ready === undefined) {
+      const batch = new Batch(
+        owner,
+        destination.encoding,
+        lane,
+        this.#take(bytes, destination.joins),
+        receivedAtMs,
+      )
+      ready = { destination, batch }
+      if (destination.joins && bytes < this.#limits.recordBytes) {
+        this.#open.set(key, ready)
+        this.#linger()
+      } else this.#ready.push(ready)
+    } else this.#grow(ready.batch, bytes)
+    const { batch } = ready
+    source.copy(i, batch.buffer, batch.bytes)
+    batch.add(submission, bytes, items)
+  }
+
+  #take(bytes: number, joins: boolean): Buffer {
+    const { budget, pool } = this.#options
+    const { recordBytes } = this.#limits
+    const room = !joins || bytes >= recordBytes ? bytes : bytes >= LARGE_BYTES ? recordBytes : bytes * 2
+    // Under pressure a batch gets no more than it needs.
+    const buffer = pool.take(budget.fits(room * 2) ? room : bytes)
+    budget.force(buffer.length)
+    return buffer
+  }
+
+  #grow(batch: Batch, bytes: number): void {
+    const needed = batch.bytes + bytes
+    if (needed <= batch.buffer.length) return
+    const { pool, budget } = this.#options
+    const { recordBytes } = this.#limits
+    const larger = pool.take(Math.min(recordBytes, needed * 2))
+    batch.buffer.copy(larger, 0, 0, batch.bytes)
+    budget.force(larger.length)
+    budget.give(batch.buffer.length)
+    pool.give(batch.buffer)
+    batch.buffer = larger
+  }
+
+  #linger(): void {
+    if (this.#limits.lingerMs === 0) {
+      this.#flushSoon()
+      return
+    }
+    this.#lingering ??= setTimeout(() => {
+      this.#lingering = undefined
+      this.#closeAll()
+      this.#flush()
+    }, this.#limits.lingerMs)
+  }
+
+  #closeAll(): void {
+    for (const ready of this.#open.values()) this.#ready.push(ready)
+    this.#open.clear()
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return
+    this.#flushing = true
+    setImmediate(() => {
+      this.#flushing = false
+      if (this.#limits.lingerMs === 0) this.#closeAll()
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#ready.length === 0) return
+    const ready = this.#ready
+    this.#ready = []
+    void this.#append(ready)
+  }
+
+  async #append(ready: readonly Ready[]): Promise<void> {
+    this.#appending++
+    const started = performance.now()
+    const records = ready.map(({ destination, batch }) => this.#record(destination, batch))
+    const outcomes = await this.#options.bus.append(records)
+    this.#options.published(records[0]!.topic, (performance.now() - started) / 1e3)
+    await Promise.all(ready.map((one, i) => this.#settle(one, records[i]!, outcomes[i])))
+    if (--this.#appending === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  #record(destination: Destination, batch: Batch): BusRecord {
+    return {
+      topic: destination.topic,
+      guid: batch.owner.text,
+      encoding: batch.encoding,
+      items: batch.items,
+      batchId: this.#batchId(),
+      receivedAtMs: batch.receivedAtMs,
+      sender: batch.lane,
+      value: batch.buffer.subarray(0, batch.bytes),
+    }
+  }
+
+  async #settle(ready: Ready, record: BusRecord, outcome: AppendOutcome): Promise<void> {
+    const { batch, destination } = ready
+    let failure: GuidepostError | undefined = outcome
+    if (outcome === undefined) batch.owner.published.value += batch.items
+    else failure = await this.#rescue(destination, batch.owner, record, outcome)
+    // A record that failed may still be on its way (an answer can be late): its buffer is left to the collector.
+    if (outcome === undefined) this.#options.pool.give(batch.buffer)
+    this.#options.budget.give(batch.buffer.length)
+    batch.settle(failure)
+  }
+
+  /**
+   * What to do with a record that the bus did not take: refuse it to its sender when that may try again, else cut it,
+   * else the dead letters. The failure to answer with, if any.
+   */
+  async #rescue(
+    destination: Destination,
+    owner: Owner,
+    record: BusRecord,
+    outcome: GuidepostError,
+  ): Promise<GuidepostError | undefined> {
+    if (outcome.canRetry) return reject(owner, record, outcome)
+    const half = Math.min(this.#options.bus.recordBytesMax, record.value.length >> 1)
+    const cut = outcome.code === 'GP_RECORD_TOO_LARGE' ? destination.cut(owner, record.value, half) : []
+    if (cut.length < 2) return this.#deadLetter(owner, record, outcome)
+    const smaller = cut.map((part) => ({ ...record, ...part, batchId: this.#batchId() }))
+    const outcomes = await this.#options.bus.append(smaller)
+    let failure: GuidepostError | undefined
+    for (const [i, one] of outcomes.entries()) {
+      if (one === undefined) owner.published.value += smaller[i]!.items
+      else failure = (await this.#rescue(destination, owner, smaller[i]!, one)) ?? failure
+    }
+    return failure
+  }
+
+  async #deadLetter(
+    owner: Owner,
+    record: BusRecord,
+    refusal: GuidepostError,
+  ): Promise<GuidepostError | undefined> {
+    const letter: BusRecord = {
+      ...record,
+      batchId: this.#batchId(),
+      topic: 'dead_letters',
+      value: record.value.subarray(0, limits.deadLetterBytesMax),
+      headers: { reason: refusal.code, topic: record.topic, bytes: String(record.value.length) },
+    }
+    const [outcome] = await this.#options.bus.append([letter])
+    if (outcome === undefined) {
+      owner.deadLettered.value += record.items
+      this.#options.deadLettered(record, refusal.message)
+      return undefined
+    }
+    // Neither topic takes it: the sender keeps it, since nobody else does.
+    const why = `the dead letters cannot be written: ${outcome.message}`
+    return reject(owner, record, retryable('GP_BUS_UNAVAILABLE', why, outcome))
+  }
+
+  #batchId(): string {
+    return `${this.#prefix}-${++this.#records}`
+  }
+}
+
+/** The items go back to their senders, who will send them again. */
+function reject(owner: Owner, record: BusRecord, failure: GuidepostError): GuidepostError {
+  owner.rejected(failure.code).value += record.items
+  return failure
+}

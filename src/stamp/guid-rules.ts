@@ -1,0 +1,168 @@
+/**
+ * Which guid: the rules of one receiver, compiled from its configuration. Request sources (path, header, listener, peer,
+ * constant) are asked once for each request; item sources (labels) are sought by the kernel in each series, and only
+ * those that stand before the request's own guid in `guid.from`.
+ */
+import { BlockList, isIPv6 } from 'node:net'
+import type { GuidConfig, GuidSource } from '../config/config.ts'
+import { type GuidepostError, permanent } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { type KernelRules, reasonNumber } from '../wire/kernel.ts'
+import { type Guid, type GuidTable, isGuid } from './guid.ts'
+
+/** What is known of a request's sender before its body is read. */
+export interface Sender {
+  /** The guid of the listener it came to. */
+  readonly listenerGuid: string | undefined
+  /** The guid in the path, `/t/<guid>/…`. */
+  readonly pathGuid: string | undefined
+  /** All values of a header; its name is in lower case. */
+  header(name: string): readonly string[]
+  /** The address of the other end of the connection. */
+  readonly peer: string
+  /** A number of its own for each connection. */
+  readonly connection: number
+}
+
+/** The request's own guid, and which label sources stand before it. */
+export interface RequestGuid {
+  readonly guid: Guid | undefined
+  /** Bit n is name n of `GuidRules.kernel`. */
+  readonly active: number
+}
+
+const GUID_MISSING = -reasonNumber('guid_missing')
+const GUID_DROPPED = -reasonNumber('guid_dropped')
+const GUID_NOT_ALLOWED = -reasonNumber('guid_not_allowed')
+const GUID_CONFLICT = -reasonNumber('guid_conflict')
+
+interface PeerRange {
+  readonly range: BlockList
+  readonly guid: string
+}
+
+export class GuidRules {
+  /** For the kernel: the stamp's name, then the label sources in their order. */
+  readonly kernel: KernelRules
+  /** Label sources whose value goes through a regular expression first. */
+  readonly opaque: number
+  /** Whether the value that a series already carries under the stamp's name matters. */
+  readonly wantExisting: boolean
+  readonly #config: GuidConfig
+  readonly #table: GuidTable
+  readonly #matches: (RegExp | undefined)[] = [undefined]
+  /** For each source of the configuration the bit of its label, 0 for request sources. */
+  readonly #bits: number[] = []
+  readonly #peers = new Map<GuidSource, readonly PeerRange[]>()
+
+  constructor(config: GuidConfig, table: GuidTable) {
+    this.#config = config
+    this.#table = table
+    const names = [Buffer.from(config.name)]
+    let opaque = 0
+    for (const source of config.from) {
+      let bit = 0
+      if (source.kind === 'label' && names.length <= limits.guidSourcesMax) {
+        bit = 1 << names.length
+        names.push(Buffer.from(source.name))
+        this.#matches.push(source.match)
+        if (source.match !== undefined) opaque |= bit
+      } else if (source.kind === 'peer') this.#peers.set(source, source.table.map(peerRange))
+      this.#bits.push(bit)
+    }
+    this.kernel = { names }
+    this.opaque = opaque
+    this.wantExisting = config.conflict !== 'overwrite'
+  }
+
+  /** Asks the request sources in their order. A header that comes with several values is the sender's mistake. */
+  request(sender: Sender): RequestGuid | GuidepostError {
+    let active = 0
+    for (const [i, source] of this.#config.from.entries()) {
+      active |= this.#bits[i]!
+      const value = this.#requestValue(source, sender)
+      if (typeof value === 'object') return value
+      if (value !== undefined && isGuid(value)) return { guid: this.#table.get(value), active }
+    }
+    return { guid: undefined, active }
+  }
+
+  /** Whether the rules look at the path; a path that names a guid to rules that do not is refused. */
+  get usesPath(): boolean {
+    return this.#config.from.some((source) => source.kind === 'path')
+  }
+
+  /**
+   * Judges one tuple of label values (see the kernel's `rules.ts`): the guid of the series that have it, or minus the
+   * number of the reason why they are refused.
+   */
+  judge(mask: number, value: (nth: number) => string | undefined, request: RequestGuid): Guid | number {
+    let nth = 0
+    // A value too long to be looked at is no guid, but it is another value than ours.
+    const existing = mask & 1 ? (value(nth++) ?? '') : undefined
+    let chosen: string | undefined
+    for (let bit = 1; chosen === undefined && mask >> bit !== 0; bit++) {
+      if ((mask & (1 << bit)) === 0) continue
+      const text = value(nth++)
+      const match = this.#matches[bit]
+      const found = match === undefined || text === undefined ? text : match.exec(text)?.[1]
+      if (found !== undefined && isGuid(found)) chosen = found
+    }
+    chosen ??= request.guid?.text
+    if (chosen === undefined && this.#config.missing.action !== 'stamp') {
+      return this.#config.missing.action === 'drop' ? GUID_DROPPED : GUID_MISSING
+    }
+    if (chosen === undefined && this.#config.missing.action === 'stamp') chosen = this.#config.missing.guid
+    if (existing !== undefined && existing !== chosen) {
+      if (this.#config.conflict === 'reject') return GUID_CONFLICT
+      if (this.#config.conflict === 'keep' && isGuid(existing)) chosen = existing
+    }
+    const guid = chosen!
+    if (this.#config.allow !== undefined && !this.#config.allow.some((pattern) => pattern.test(guid))) {
+      return GUID_NOT_ALLOWED
+    }
+    return this.#table.get(guid)
+  }
+
+  #requestValue(source: GuidSource, sender: Sender): string | undefined | GuidepostError {
+    switch (source.kind) {
+      case 'path':
+        return sender.pathGuid
+      case 'listener':
+        return sender.listenerGuid
+      case 'constant':
+        return source.value
+      case 'peer':
+        return this.#peers.get(source)?.find(({ range }) => range.check(sender.peer, family(sender.peer)))
+          ?.guid
+      case 'header': {
+        const values = sender.header(source.name)
+        if (values.length > 1) {
+          return permanent(
+            'GP_GUID_HEADER',
+            `the header ${source.name} came ${values.length} times; send it once, so that the guid is certain`,
+          )
+        }
+        const value = values[0]?.trim()
+        if (value === undefined || source.match === undefined) return value
+        return value.length <= limits.guidSourceBytesMax ? source.match.exec(value)?.[1] : undefined
+      }
+      default:
+        // Labels are the kernel's; attributes belong to other protocols; credentials are not available yet.
+        return undefined
+    }
+  }
+}
+
+function peerRange(entry: { readonly cidr: string; readonly guid: string }): PeerRange {
+  const range = new BlockList()
+  const [address = '', prefix] = entry.cidr.split('/')
+  if (prefix === undefined) range.addAddress(address, family(address))
+  else range.addSubnet(address, Number(prefix), family(address))
+  return { range, guid: entry.guid }
+}
+
+/** BlockList matches an IPv4 range against IPv4-mapped IPv6 addresses (`::ffff:10.0.0.1`) by itself. */
+function family(address: string): 'ipv4' | 'ipv6' {
+  return isIPv6(address) ? 'ipv6' : 'ipv4'
+}

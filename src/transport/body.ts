@@ -1,0 +1,119 @@
+/**
+ * Reads a request's body, bounded and on the books: each chunk is charged to the budget when it arrives, not when it is
+ * announced, so that a claim costs nothing.
+ */
+import type { IncomingMessage } from 'node:http'
+import { constants as zlib, zstdDecompressSync } from 'node:zlib'
+import { type GuidepostError, permanent, retryable } from '../errors.ts'
+
+/** Where bytes in flight are counted; the route's `Budget` is one. */
+export interface ByteBudget {
+  take(bytes: number): boolean
+  give(bytes: number): void
+  fits(bytes: number): boolean
+  readonly bytesMax: number
+}
+
+export interface Body {
+  readonly chunks: readonly Buffer[]
+  /** Sum of the chunks; charged to the budget until `release`. */
+  readonly bytes: number
+  release(): void
+}
+
+/** The refusal of a request that does not fit into the budget now. */
+export function overloaded(budget: ByteBudget): GuidepostError {
+  return retryable(
+    'GP_OVERLOADED',
+    `too much is in flight (limits.inflightBytes is ${budget.bytesMax}); try again`,
+  )
+}
+
+/** Refuses by what the headers announce, before a byte of the body is read. */
+export function admit(
+  request: IncomingMessage,
+  bytesMax: number,
+  budget: ByteBudget,
+): GuidepostError | undefined {
+  const announced = Number(request.headers['content-length'] ?? 0)
+  if (announced > bytesMax) return tooLarge(announced, bytesMax)
+  if (!budget.fits(announced)) return overloaded(budget)
+  return undefined
+}
+
+function tooLarge(bytes: number, bytesMax: number): GuidepostError {
+  return permanent(
+    'GP_BODY_TOO_LARGE',
+    `the body has ${bytes} bytes or more, the limit is ${bytesMax} (limits.bodyBytes); send smaller batches`,
+  )
+}
+
+/** Reads the whole body. Resolves with an error when it is too large, does not fit, or ends early. */
+export function readBody(
+  request: IncomingMessage,
+  bytesMax: number,
+  budget: ByteBudget,
+): Promise<Body | GuidepostError> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    const release = (): void => {
+      budget.give(bytes)
+      bytes = 0
+    }
+    const finish = (result: Body | GuidepostError): void => {
+      request.off('data', onData)
+      request.off('end', onEnd)
+      request.off('close', onClose)
+      resolve(result)
+    }
+    const refuse = (error: GuidepostError): void => {
+      release()
+      finish(error)
+      request.resume()
+    }
+    const onData = (chunk: Buffer): void => {
+      if (bytes + chunk.length > bytesMax) {
+        refuse(tooLarge(bytes + chunk.length, bytesMax))
+        return
+      }
+      if (!budget.take(chunk.length)) {
+        refuse(overloaded(budget))
+        return
+      }
+      bytes += chunk.length
+      chunks.push(chunk)
+    }
+    const onEnd = (): void => finish({ chunks, bytes, release })
+    const onClose = (): void =>
+      refuse(retryable('GP_BODY_INCOMPLETE', 'the connection ended before the body did'))
+    request.on('data', onData)
+    request.on('end', onEnd)
+    request.on('close', onClose)
+    request.on('error', onClose)
+  })
+}
+
+/** RFC 9659: a decoder need not keep more than 8 MiB of window. */
+const WINDOW_LOG_MAX = 23
+
+/** Inflates zstd frames, never beyond `bytesMax`. */
+export function inflateZstd(chunks: readonly Buffer[], bytesMax: number): Buffer | GuidepostError {
+  const input = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+  try {
+    return zstdDecompressSync(input, {
+      maxOutputLength: bytesMax,
+      params: { [zlib.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
+    })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return inflatesTooFar(bytesMax)
+    return permanent('GP_BODY_MALFORMED', `the body is not zstd: ${(error as Error).message}`)
+  }
+}
+
+export function inflatesTooFar(bytesMax: number): GuidepostError {
+  return permanent(
+    'GP_BODY_TOO_LARGE',
+    `the body inflates to more than ${bytesMax} bytes (limits.inflatedBytes); send smaller batches`,
+  )
+}
