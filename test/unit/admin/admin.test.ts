@@ -122,8 +122,9 @@ test('a request that is never finished does not hold up the close', { timeout: 1
   const socket = connect(admin.address?.port ?? 0, '127.0.0.1')
   t.after(() => socket.destroy())
   socket.on('error', () => undefined)
-  socket.write('POST /metrics HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf')
+  socket.resume()
   await once(socket, 'connect')
+  socket.write('GET /metrics HTTP/1.1\r\nhost: ')
   // Once another request is answered, the server has seen this one.
   await (await fetch(`${url}/healthz`)).text()
   const closed = once(socket, 'close')
