@@ -440,7 +440,7 @@ export const schema = {
           default: limits.requestMsMax,
           min: 100,
           max: hourMs,
-          doc: 'How long a sender may take to deliver a whole request. Over it: 408.',
+          doc: 'How long a sender may take to deliver a whole request. Over it: 503 and the connection is closed, so that a slow sender tries again.',
         },
         appendMs: {
           type: 'integer',
