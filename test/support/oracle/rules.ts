@@ -67,6 +67,7 @@ export function isGuid(value: string): boolean {
 
 /** The verdict over a series with these labels, in the order of the message. */
 export function judgeSeries(labels: readonly Pair[], rules: OracleRules): Verdict {
+  if (!labels.every((pair) => pair.every(isUtf8))) return { kind: 'refuse', reason: 'not UTF-8' }
   const flaw = flawOf(
     labels.filter(([name]) => name !== rules.name),
     rules.refuseEmptyValues ?? true,
@@ -132,7 +133,6 @@ function flawOf(labels: readonly Pair[], refuseEmptyValues: boolean): Refusal | 
   for (const [name, value] of labels) {
     if (name === '') return 'name empty'
     if (value === '' && refuseEmptyValues) return 'value empty'
-    if (!isUtf8(name) || !isUtf8(value)) return 'not UTF-8'
   }
   if (new Set(names).size !== names.length) return 'label repeated'
   const sorted = names.every((name, index) => index === 0 || (names[index - 1] ?? '') < name)
