@@ -53,7 +53,8 @@ class Sockets {
 
   cut(): void {
     this.#isCut = true
-    for (const socket of this.#open) socket.destroy()
+    // With an error, because kafkajs does not listen for a close without one.
+    for (const socket of this.#open) socket.destroy(new Error('the client was cut'))
   }
 }
 
