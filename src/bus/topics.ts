@@ -66,7 +66,7 @@ function missingTopics(missing: readonly string[], config: KafkaBusConfig): Erro
     `kafka-topics.sh --bootstrap-server ${config.brokers[0]} --create --topic ${topic} ` +
     `--partitions ${config.partitions} --replication-factor ${config.replication}`
   const text =
-    `Kafka has no topic ${missing.join(', ')} (or the gateway's user may not see it), and bus.createTopics is off. ` +
+    `Kafka has no topic ${missing.join(', ')} (or the gateway's user may not see it), and kafka.createTopics is off. ` +
     `Create it: ${missing.map(command).join('; ')}`
   return permanent('GP_CONFIG', text)
 }

@@ -70,7 +70,7 @@ for (const client of clients) {
       username: saslUser.username,
       password: 'not-the-password',
     } as const
-    return assertDown(kafkaConfig(broker.saslAddress, { client, sasl }), /check bus\.sasl/)
+    return assertDown(kafkaConfig(broker.saslAddress, { client, sasl }), /check kafka\.sasl/)
   })
 
   test(`${client}: TLS with the broker's authority`, options, () =>
@@ -79,14 +79,14 @@ for (const client of clients) {
 
   test(`${client}: TLS without it is refused, unless verification is off`, options, async () => {
     const tls = tlsConfig({ ca: undefined })
-    await assertDown(kafkaConfig(broker.tlsAddress, { client, tls }), /set bus\.tls\.ca/)
+    await assertDown(kafkaConfig(broker.tlsAddress, { client, tls }), /set kafka\.tls\.ca/)
     await assertWorks(kafkaConfig(broker.tlsAddress, { client, tls: { ...tls, verify: false } }))
   })
 
   test(`${client}: a certificate for another name is refused`, options, () =>
     assertDown(
       kafkaConfig(broker.tlsAddress, { client, tls: tlsConfig({ serverName: 'elsewhere.test' }) }),
-      /set bus\.tls\.serverName/,
+      /set kafka\.tls\.serverName/,
     ),
   )
 }
@@ -112,5 +112,5 @@ test('the reader reads over SASL and over TLS', options, async () => {
 })
 
 test('a listener that expects TLS is named as such', options, () =>
-  assertDown(kafkaConfig(broker.tlsAddress), /requires TLS: set bus\.tls/),
+  assertDown(kafkaConfig(broker.tlsAddress), /requires TLS: set kafka\.tls/),
 )

@@ -25,24 +25,24 @@ const tooLarge = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
 const refused = new Set(['INVALID_RECORD', 'INVALID_TIMESTAMP', 'UNSUPPORTED_FOR_MESSAGE_FORMAT'])
 /** What an operator has to do, by the broker's error name or the code of a TLS or library error. */
 const remedies: Readonly<Record<string, string>> = {
-  PLT_KFK_AUTHENTICATION: 'check bus.sasl (mechanism, username, password)',
-  SASL_AUTHENTICATION_FAILED: 'check bus.sasl (mechanism, username, password)',
-  UNSUPPORTED_SASL_MECHANISM: 'choose a bus.sasl.mechanism that this listener offers',
-  ILLEGAL_SASL_STATE: 'the listener expects SASL: set bus.sasl',
+  PLT_KFK_AUTHENTICATION: 'check kafka.sasl (mechanism, username, password)',
+  SASL_AUTHENTICATION_FAILED: 'check kafka.sasl (mechanism, username, password)',
+  UNSUPPORTED_SASL_MECHANISM: 'choose a kafka.sasl.mechanism that this listener offers',
+  ILLEGAL_SASL_STATE: 'the listener expects SASL: set kafka.sasl',
   TOPIC_AUTHORIZATION_FAILED: "grant the gateway's user WRITE and DESCRIBE on its topics",
   CLUSTER_AUTHORIZATION_FAILED:
     "grant the gateway's user IDEMPOTENT_WRITE on the cluster, and CREATE if it makes topics",
   UNKNOWN_TOPIC_OR_PARTITION: 'the topic is gone: create it again',
   UNSUPPORTED_VERSION: 'the broker is too old for the gateway: Kafka 3.5 or later is needed',
-  UNSUPPORTED_COMPRESSION_TYPE: 'choose another bus.compression',
-  INVALID_REPLICATION_FACTOR: 'set bus.replication to no more than the number of brokers',
+  UNSUPPORTED_COMPRESSION_TYPE: 'choose another kafka.compression',
+  INVALID_REPLICATION_FACTOR: 'set kafka.replication to no more than the number of brokers',
   POLICY_VIOLATION: "create the topics by hand: the cluster's policy forbids them as they are configured",
   PLT_KFK_UNSUPPORTED_API: 'the broker is too old for the gateway: Kafka 3.5 or later is needed',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'set bus.tls.ca to the certificate authority of the brokers',
-  SELF_SIGNED_CERT_IN_CHAIN: 'set bus.tls.ca to the certificate authority of the brokers',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'set bus.tls.ca to the certificate authority of the brokers',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'set bus.tls.ca to the certificate authority of the brokers',
-  ERR_TLS_CERT_ALTNAME_INVALID: "set bus.tls.serverName to a name in the broker's certificate",
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'set kafka.tls.ca to the certificate authority of the brokers',
+  SELF_SIGNED_CERT_IN_CHAIN: 'set kafka.tls.ca to the certificate authority of the brokers',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'set kafka.tls.ca to the certificate authority of the brokers',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'set kafka.tls.ca to the certificate authority of the brokers',
+  ERR_TLS_CERT_ALTNAME_INVALID: "set kafka.tls.serverName to a name in the broker's certificate",
   CERT_HAS_EXPIRED: "renew the broker's certificate",
 }
 
@@ -66,7 +66,7 @@ export function toClientError(error: unknown, doing: string): ClientError {
     if (remedy !== undefined)
       return new ClientError('operator', `${doing}: ${name}: ${detail}; ${remedy}`, error)
     if (message === 'Broker requires TLS.') {
-      return new ClientError('operator', `${doing}: the broker requires TLS: set bus.tls`, error)
+      return new ClientError('operator', `${doing}: the broker requires TLS: set kafka.tls`, error)
     }
   }
   return new ClientError('away', `${doing}: ${detail === '' ? String(error) : detail}`, error)

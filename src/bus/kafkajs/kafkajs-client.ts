@@ -68,7 +68,7 @@ export class KafkajsClient implements PartitionClient {
   constructor(config: KafkaBusConfig) {
     const compression = compressions[config.compression]
     if (compression === undefined) {
-      const text = `bus.compression ${config.compression} needs the platformatic client; kafkajs does zstd, gzip, none`
+      const text = `kafka.compression ${config.compression} needs the platformatic client; kafkajs does zstd, gzip, none`
       throw permanent('GP_CONFIG', text)
     }
     prepareKafkajs()

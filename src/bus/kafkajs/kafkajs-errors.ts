@@ -27,18 +27,18 @@ const tooLarge = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'])
 const refused = new Set(['INVALID_RECORD', 'INVALID_TIMESTAMP', 'UNSUPPORTED_FOR_MESSAGE_FORMAT'])
 /** What an operator has to do, by the broker's error name, kafkajs's own name, or the code of a TLS error. */
 const remedies: Readonly<Record<string, string>> = {
-  KafkaJSSASLAuthenticationError: 'check bus.sasl (mechanism, username, password)',
-  SASL_AUTHENTICATION_FAILED: 'check bus.sasl (mechanism, username, password)',
+  KafkaJSSASLAuthenticationError: 'check kafka.sasl (mechanism, username, password)',
+  SASL_AUTHENTICATION_FAILED: 'check kafka.sasl (mechanism, username, password)',
   TOPIC_AUTHORIZATION_FAILED: "grant the gateway's user WRITE and DESCRIBE on its topics",
   CLUSTER_AUTHORIZATION_FAILED:
     "grant the gateway's user IDEMPOTENT_WRITE on the cluster, and CREATE if it makes topics",
   UNKNOWN_TOPIC_OR_PARTITION: 'the topic is gone: create it again',
   UNSUPPORTED_VERSION: 'the broker and kafkajs have no version in common: use kafka.client: platformatic',
-  INVALID_REPLICATION_FACTOR: 'set bus.replication to no more than the number of brokers',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'set bus.tls.ca to the certificate authority of the brokers',
-  SELF_SIGNED_CERT_IN_CHAIN: 'set bus.tls.ca to the certificate authority of the brokers',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'set bus.tls.ca to the certificate authority of the brokers',
-  ERR_TLS_CERT_ALTNAME_INVALID: "set bus.tls.serverName to a name in the broker's certificate",
+  INVALID_REPLICATION_FACTOR: 'set kafka.replication to no more than the number of brokers',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'set kafka.tls.ca to the certificate authority of the brokers',
+  SELF_SIGNED_CERT_IN_CHAIN: 'set kafka.tls.ca to the certificate authority of the brokers',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'set kafka.tls.ca to the certificate authority of the brokers',
+  ERR_TLS_CERT_ALTNAME_INVALID: "set kafka.tls.serverName to a name in the broker's certificate",
 }
 
 /** `doing` is what the gateway was at, for the operator who reads the message. */
