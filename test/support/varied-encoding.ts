@@ -211,7 +211,7 @@ class MessageWriter {
 
   singularText(field: number, value: ByteText | undefined): void {
     if (value === undefined) return
-    if (this.#decoy()) this.text(field, this.#random.pick(['', 'guid', 'decoy', '\xff', value]))
+    if (this.#decoy()) this.text(field, this.#random.pick(['', 'guid', 'decoy', value]))
     this.text(field, value)
   }
 
