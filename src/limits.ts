@@ -130,6 +130,8 @@ export const limits = {
   kafkaBackoffMsMax: 4_000,
   /** Milliseconds between two looks at the topics while all is well (partitions may be added). */
   kafkaRefreshMs: 60_000,
+  /** Levels of nested errors of a client library that are looked at for a cause. */
+  errorDepthMax: 8,
   /** Records after which a producer is replaced; sequence numbers are 31 bits and the library does not wrap them. */
   kafkaProducerRecordsMax: 1_000_000_000,
   /** Bytes that a reader fetches from one broker at a time, compressed. */

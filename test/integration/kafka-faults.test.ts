@@ -125,13 +125,13 @@ for (const client of clients) {
       const [outcome] = await bus.append([makeRecord()])
       assert.equal(outcome?.code, 'GP_BUS_DEADLINE')
       assert.equal(outcome.canRetry, true)
-      assert.ok(performance.now() - startMs <= appendMs + 100, 'settled within its time')
+      assert.ok(performance.now() - startMs <= appendMs + 500, 'settled within its time')
       assert.equal(bus.health().up, false)
       const refusedMs = performance.now()
       // Each partition may belong to a lane that has not noticed yet; the same record's lane has.
       const [refused] = await bus.append([makeRecord()])
       assert.equal(refused?.code, 'GP_BUS_UNAVAILABLE')
-      assert.ok(performance.now() - refusedMs < 100, 'refused at once while it is down')
+      assert.ok(performance.now() - refusedMs < 500, 'refused at once while it is down')
       broker.thaw()
       await until('the bus is up again', () => bus.health().up)
       assert.deepEqual(await bus.append([makeRecord()]), [undefined])
@@ -155,7 +155,7 @@ for (const client of clients) {
         assert.equal(fresh.health().up, false)
         const startMs = performance.now()
         await Promise.all([used.close(500), fresh.close(500)])
-        assert.ok(performance.now() - startMs < 3000)
+        assert.ok(performance.now() - startMs < 5000)
         assert.equal((await append)[0]?.canRetry, true)
       } finally {
         broker.thaw()
@@ -170,7 +170,7 @@ for (const client of clients) {
     try {
       const startMs = performance.now()
       await bus.start()
-      assert.ok(performance.now() - startMs < 2000, 'start does not wait for a broker that is away')
+      assert.ok(performance.now() - startMs < 3000, 'start does not wait for a broker that is away')
       assert.equal(bus.health().up, false)
       const [outcome] = await bus.append([makeRecord()])
       assert.equal(outcome?.code, 'GP_BUS_UNAVAILABLE')

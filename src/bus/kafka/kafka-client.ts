@@ -2,6 +2,7 @@
 import { Admin, type Base, ConfigResourceTypes, ProduceAcks, Producer } from '@platformatic/kafka'
 import type { KafkaBusConfig } from '../../config/config.ts'
 import type { BusRecord } from '../bus.ts'
+import { isBrokerError, toClientError } from '../client-errors.ts'
 import { recordHeaders } from '../headers.ts'
 import {
   ClientError,
@@ -9,7 +10,6 @@ import {
   type PartitionProducer,
   type TopicFacts,
 } from '../partition-producer.ts'
-import { isBrokerError, toClientError } from './kafka-errors.ts'
 import { connectionOptions } from './kafka-options.ts'
 
 const inSyncName = 'min.insync.replicas'

@@ -14,8 +14,8 @@ import type { KafkaBusConfig } from '../../config/config.ts'
 import { permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { BusReader, ReadOptions, StoredRecord } from '../bus.ts'
+import { isBrokerError, toClientError } from '../client-errors.ts'
 import { cut } from './kafka-client.ts'
-import { isBrokerError, toClientError } from './kafka-errors.ts'
 import { checkClientVersion, connectionOptions } from './kafka-options.ts'
 
 /** Where the reading of one partition stands. */

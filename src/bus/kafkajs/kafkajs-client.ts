@@ -14,6 +14,7 @@ import type { KafkaBusConfig } from '../../config/config.ts'
 import { permanent } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { BusRecord } from '../bus.ts'
+import { toClientError } from '../client-errors.ts'
 import { recordHeaders } from '../headers.ts'
 import {
   ClientError,
@@ -21,7 +22,6 @@ import {
   type PartitionProducer,
   type TopicFacts,
 } from '../partition-producer.ts'
-import { toClientError } from './kafkajs-errors.ts'
 import { prepareKafkajs } from './kafkajs-repairs.ts'
 
 const inSyncName = 'min.insync.replicas'
