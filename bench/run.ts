@@ -1,0 +1,128 @@
+/**
+ * `npm run bench`: measures the parts and the whole program.
+ *
+ *     npm run bench                                all cases but the long ones
+ *     npm run bench -- program/kafka               the cases whose name holds one of these texts
+ *     npm run bench -- --list                      only their names
+ *     npm run bench -- soak --seconds 600          memory under steady load
+ *     options: --runs N (3), --seconds S (5 of measuring in each run), --connections N (16),
+ *              --json FILE (bench/results/latest.json), --profile (a CPU profile of each case and its hottest functions)
+ *
+ * Time is CPU time, so that a busy machine disturbs less. Exits 1 when a case failed: a fast wrong answer is no figure.
+ */
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { closeBuses } from './program/buses.ts'
+import { programCases } from './program/cases.ts'
+import type { Case, Figure, RunOptions } from './support/case.ts'
+import { hottest, readProfile } from './support/cpu-profile.ts'
+import { describeMachine, isQuiet } from './support/machine.ts'
+import { type CaseResult, summarise, tableOf } from './support/results.ts'
+
+const resultsDirectory = path.join(import.meta.dirname, 'results')
+const hottestCount = 30
+
+const all: readonly Case[] = [...programCases]
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      runs: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '5' },
+      connections: { type: 'string', default: '16' },
+      json: { type: 'string', default: path.join(resultsDirectory, 'latest.json') },
+      profile: { type: 'boolean', default: false },
+      'cpu-profile': { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+    },
+  })
+  const numbers = {
+    runs: Number(values.runs),
+    seconds: Number(values.seconds),
+    connections: Number(values.connections),
+  }
+  for (const [name, value] of Object.entries(numbers)) {
+    if (!(value > 0)) throw new Error(`--${name} wants a number above 0`)
+  }
+  const isProfiled = values.profile || values['cpu-profile']
+  return { ...numbers, json: values.json, list: values.list, isProfiled, filters: positionals }
+}
+
+function choose(filters: readonly string[]): Case[] {
+  return all.filter(({ name, isOnRequest }) =>
+    filters.length === 0 ? isOnRequest !== true : filters.some((filter) => name.includes(filter)),
+  )
+}
+
+async function measure(one: Case, runs: number, options: RunOptions): Promise<CaseResult> {
+  const figures: (readonly Figure[])[] = []
+  for (let run = 0; run < runs; run++) figures.push(await one.run(options))
+  return summarise(one.name, figures)
+}
+
+/** Runs the case once more under the profiler: its figures are not those of a case left alone. */
+async function profile(one: Case, options: RunOptions): Promise<void> {
+  const directory = mkdtempSync(path.join(resultsDirectory, 'profile-'))
+  try {
+    await one.run({ ...options, profileDirectory: directory })
+    const file = readdirSync(directory).find((name) => name.endsWith('.cpuprofile'))
+    if (file === undefined) throw new Error('no profile was written')
+    const kept = path.join(resultsDirectory, `${one.name.replaceAll('/', '-')}.cpuprofile`)
+    renameSync(path.join(directory, file), kept)
+    const { functions, places } = hottest(readProfile(kept), hottestCount)
+    const lines = (shares: typeof functions): string =>
+      shares.map(({ what, share }) => `  ${(share * 100).toFixed(1).padStart(5)} %  ${what}`).join('\n')
+    say(`self time by function (${path.relative(process.cwd(), kept)})\n${lines(functions)}`)
+    say(`self time by file or package\n${lines(places)}\n`)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function main(): Promise<number> {
+  const { filters, list, runs, seconds, connections, json, isProfiled } = readArguments()
+  const chosen = choose(filters)
+  if (chosen.length === 0) {
+    process.stderr.write(`bench/run.ts: no case matches ${filters.join(' or ')}; --list shows them\n`)
+    return 1
+  }
+  if (list) {
+    for (const { name, isOnRequest } of chosen) say(isOnRequest ? `${name} (only when named)` : name)
+    return 0
+  }
+  const machine = describeMachine()
+  const { cpu, cores, memoryGiB, node, loadAverage } = machine
+  say(`${cores} × ${cpu}, ${memoryGiB} GiB, Node ${node}, load average ${loadAverage}`)
+  if (!isQuiet(machine)) say('WARNING: this machine is busy with something else; the figures are worth less')
+  say(`median of ${runs} runs of ${seconds} s, min … max\n`)
+  mkdirSync(resultsDirectory, { recursive: true })
+  const options: RunOptions = { seconds, connections, profileDirectory: undefined }
+  const results: CaseResult[] = []
+  let failures = 0
+  try {
+    for (const one of chosen) {
+      try {
+        const result = await measure(one, runs, options)
+        results.push(result)
+        say(tableOf(result))
+        if (isProfiled) await profile(one, options)
+      } catch (error) {
+        failures++
+        say(`${one.name}\n  FAILED: ${(error as Error).message}\n`)
+      }
+    }
+  } finally {
+    await closeBuses()
+  }
+  writeFileSync(json, `${JSON.stringify({ machine, runs, seconds, connections, results }, undefined, 2)}\n`)
+  say(`written to ${path.relative(process.cwd(), path.resolve(json))}`)
+  return failures === 0 ? 0 : 1
+}
+
+process.exitCode = await main()

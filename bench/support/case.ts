@@ -1,0 +1,26 @@
+/** What a benchmark is: a named case that yields figures, run several times. */
+
+/** One number of one run. `share` marks figures that are ratios and not rates, to be printed without a unit prefix. */
+export interface Figure {
+  readonly name: string
+  readonly unit: string
+  readonly value: number
+}
+
+export interface RunOptions {
+  /** Seconds of measuring in each run, after the warm-up. */
+  readonly seconds: number
+  /** Where the CPU profile goes; undefined for none. */
+  readonly profileDirectory: string | undefined
+  /** Open connections of the whole-program cases. */
+  readonly connections: number
+}
+
+export interface Case {
+  /** `kernel/…`, `program/…` or `soak/…`. */
+  readonly name: string
+  /** One run: its figures, always the same ones in the same order. Throws when the work was done wrong. */
+  run(options: RunOptions): Promise<readonly Figure[]>
+  /** Long cases run only when the filter names them. */
+  readonly isOnRequest?: boolean
+}
