@@ -167,6 +167,12 @@ export class Kernel {
     return this.#payloadBytes
   }
 
+  /** A copy of the payload, for tests and cold paths. */
+  payloadCopy(): Buffer {
+    this.#view()
+    return Buffer.from(this.#bytes.subarray(this.#payloadAt, this.#payloadAt + this.#payloadBytes))
+  }
+
   useRules(rules: KernelRules): void {
     if (this.#rules === rules) return
     this.#rules = rules

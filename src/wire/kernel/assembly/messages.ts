@@ -1,8 +1,17 @@
 // Checks of the messages inside a series that are copied as they are: samples, histograms, metadata and the labels of
 // exemplars. A known field with another wire type than its own is malformed, as Prometheus' own decoder has it; an
-// unknown field passes. Field numbers: prometheus/prometheus prompb/types.proto and prompb/io/prometheus/write/v2/types.proto.
+// unknown field passes. The readers leave their results in globals (`length`, `fieldNumber`, …) that the next call
+// overwrites: what is needed later is kept in a local. Field numbers: prometheus/prometheus prompb/types.proto and prompb/io/prometheus/write/v2/types.proto.
 
 import { fieldNumber, isUtf8, length, readLength, readTag, readVarint, skipValue, wireType } from './wire'
+
+/** Set when a string is met that is not UTF-8: the frame is whole, so only the item that holds it is refused. */
+export let brokenText: bool = false
+
+export function textBegin(): void {
+  brokenText = false
+}
+
 
 /** Sample: 1 value double, 2 timestamp int64; 2.0 adds 3 start_timestamp int64. */
 // @ts-ignore: decorator
@@ -37,8 +46,10 @@ export function checkHistogram(at: usize, end: usize): bool {
     if (field == 8 || field == 11) {
       if (type != 2) return false
       at = readLength(at, end)
-      if (at == 0 || !checkVarints(at, at + length)) return false
-      at += length
+      if (at == 0) return false
+      const spanEnd = at + length
+      if (!checkVarints(at, spanEnd)) return false
+      at = spanEnd
       continue
     }
     if (field == 9 || field == 12) {
@@ -97,8 +108,10 @@ export function checkExemplarV1(at: usize, end: usize): bool {
     if (fieldNumber == 1) {
       if (wireType != 2) return false
       at = readLength(at, end)
-      if (at == 0 || !checkStrings(at, at + length, 1, 2)) return false
-      at += length
+      if (at == 0) return false
+      const labelEnd = at + length
+      if (!checkStrings(at, labelEnd, 1, 2)) return false
+      at = labelEnd
       continue
     }
     if (fieldNumber == 2 && wireType != 1) return false
@@ -118,7 +131,8 @@ export function checkMetadataV1(at: usize, end: usize): bool {
     if (fieldNumber == 2 || fieldNumber == 4 || fieldNumber == 5) {
       if (wireType != 2) return false
       at = readLength(at, end)
-      if (at == 0 || !isUtf8(at, at + length)) return false
+      if (at == 0) return false
+      if (!isUtf8(at, at + length)) brokenText = true
       at += length
       continue
     }
@@ -129,14 +143,15 @@ export function checkMetadataV1(at: usize, end: usize): bool {
 }
 
 /** A message whose fields from `first` to `last` are strings. */
-function checkStrings(at: usize, end: usize, first: u32, last: u32): bool {
+export function checkStrings(at: usize, end: usize, first: u32, last: u32): bool {
   while (at < end) {
     at = readTag(at, end)
     if (at == 0) return false
     if (fieldNumber >= first && fieldNumber <= last) {
       if (wireType != 2) return false
       at = readLength(at, end)
-      if (at == 0 || !isUtf8(at, at + length)) return false
+      if (at == 0) return false
+      if (!isUtf8(at, at + length)) brokenText = true
       at += length
       continue
     }

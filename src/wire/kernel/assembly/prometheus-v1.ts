@@ -7,7 +7,7 @@
 // its structure.
 
 import { E_ITEMS, E_MEMORY, E_OTHER_VERSION, E_PROTOBUF, arenaTake, compareBytes, copyLoose, sameBytes } from './memory'
-import { checkExemplarV1, checkHistogram, checkMetadataV1, checkSample } from './messages'
+import { brokenText, checkExemplarV1, checkHistogram, checkMetadataV1, checkSample, checkStrings, textBegin } from './messages'
 import {
   KIND_METADATA,
   KIND_SERIES,
@@ -32,7 +32,7 @@ import {
   verdicts,
 } from './plan'
 import { keepValue, matchName, stampName, stampNameBytes, tupleOf, tuplesBegin } from './rules'
-import { fieldNumber, isAscii, isUtf8, length, readLength, readTag, skipValue, varintBytes, wireType, writeVarint } from './wire'
+import { fieldNumber, isAscii, length, readLength, readTag, skipValue, varintBytes, wireType, writeVarint } from './wire'
 
 /** Items of the request (series and metadata entries), from the walk. */
 export let itemCount: i32 = 0
@@ -70,7 +70,9 @@ export function walkV1(at: usize, bytes: usize, itemsMax: i32, active: u32, opaq
       store<u32>(row, field == 3 ? KIND_METADATA : KIND_UNKNOWN, 20)
       store<i32>(row, 0, 24)
       if (field == 3) {
+        textBegin()
         if (!checkMetadataV1(valueAt, at)) return E_PROTOBUF
+        if (brokenText) store<i32>(row, -R_UTF8, 28)
         itemCount++
       }
     }
@@ -153,6 +155,7 @@ function walkSeries(start: usize, end: usize, row: usize, active: u32, opaque: u
   let beforeBytes: usize = 0
   let beforeFirst: i32 = -1
   let reason: i32 = 0
+  textBegin()
   while (at < end) {
     const fieldAt = at
     const tag = <u32>load<u8>(at)
@@ -233,7 +236,8 @@ function walkSeries(start: usize, end: usize, row: usize, active: u32, opaque: u
     } else if (!(field == 3 ? checkExemplarV1(at, valueEnd) : checkHistogram(at, valueEnd))) return E_PROTOBUF
     at = valueEnd
   }
-  if (reason == 0 && labelsFrom != 0 && !isAscii(labelsFrom, labelsTo) && !labelsAreUtf8(labelsFrom, labelsTo)) reason = R_UTF8
+  if (labelsFrom != 0 && !isAscii(labelsFrom, labelsTo)) checkLabelTexts(labelsFrom, labelsTo)
+  if (reason == 0 && brokenText) reason = R_UTF8
   store<u32>(row, <u32>(insertAt != 0 ? insertAt : labelsTo), 8)
   store<u32>(row, <u32>removedBytes, 12)
   store<u32>(row, removedCount > 1 ? 0 : <u32>removedAt, 16)
@@ -241,18 +245,17 @@ function walkSeries(start: usize, end: usize, row: usize, active: u32, opaque: u
   return tupleOf(found, active, opaque, wantExisting)
 }
 
-function labelsAreUtf8(at: usize, end: usize): bool {
+/** Checks every string of the labels, those that a later one of the same label overrides too, as decoders do. */
+function checkLabelTexts(at: usize, end: usize): void {
   while (at < end) {
     at = readTag(at, end)
     if (fieldNumber == 1) {
       at = readLength(at, end)
       const labelEnd = at + length
-      readLabel(at, labelEnd)
-      if (!isUtf8(nameAt, nameAt + nameBytes) || !isUtf8(labelValueAt, labelValueAt + labelValueBytes)) return false
+      checkStrings(at, labelEnd, 1, 2)
       at = labelEnd
     } else at = skipValue(at, end, wireType)
   }
-  return true
 }
 
 /** Sizes the records: each row gets its part or is refused. The number of parts, or E_MEMORY. */

@@ -35,8 +35,10 @@ export function readTag(at: usize, end: usize): usize {
   let tag: u64 = byte
   if (byte < 0x80) at++
   else {
-    at = readVarint(at, end)
-    if (at == 0) return 0
+    const next = readVarint(at, end)
+    // Readers differ on tags longer than the five bytes that hold 32 bits; some refuse them.
+    if (next == 0 || next - at > 5) return 0
+    at = next
     tag = varint
     if (tag > 0xffffffff) return 0
   }
