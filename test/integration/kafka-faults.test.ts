@@ -120,7 +120,7 @@ for (const client of clients) {
     await bus.start()
     try {
       assert.deepEqual(await bus.append([makeRecord()]), [undefined])
-      broker.freeze()
+      await broker.freeze()
       const startMs = performance.now()
       const [outcome] = await bus.append([makeRecord()])
       assert.equal(outcome?.code, 'GP_BUS_DEADLINE')
@@ -149,7 +149,7 @@ for (const client of clients) {
       const [used, fresh] = [makeBus(config), makeBus(config)]
       await used.start()
       try {
-        broker.freeze()
+        await broker.freeze()
         const append = used.append([makeRecord()])
         await fresh.start()
         assert.equal(fresh.health().up, false)

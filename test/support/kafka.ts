@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -210,9 +210,19 @@ export class KafkaBroker {
     await this.start()
   }
 
-  /** SIGSTOP: the sockets stay open and nothing answers. */
-  freeze(): void {
-    this.#process?.kill('SIGSTOP')
+  /** SIGSTOP: the sockets stay open and nothing answers. Settles when the last of its threads has stopped. */
+  async freeze(): Promise<void> {
+    const child = this.#process
+    if (child === undefined) throw new Error('the broker is not running')
+    child.kill('SIGSTOP')
+    const tasks = `/proc/${child.pid}/task`
+    for (;;) {
+      const stats = await Promise.all(
+        (await readdir(tasks)).map((task) => readFile(join(tasks, task, 'stat'), 'utf8').catch(() => ') T')),
+      )
+      if (stats.every((stat) => /\) [Tt]/.test(stat.slice(stat.lastIndexOf(')'))))) return
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
   }
 
   thaw(): void {
