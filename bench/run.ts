@@ -11,11 +11,15 @@
  * Time is CPU time, so that a busy machine disturbs less. Exits 1 when a case failed: a fast wrong answer is no figure.
  */
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { kernelCases } from './kernels/cases.ts'
+import { segmentCases } from './kernels/segment.ts'
 import { closeBuses } from './program/buses.ts'
 import { programCases } from './program/cases.ts'
-import type { Case, Figure, RunOptions } from './support/case.ts'
+import { soakCases } from './program/soak.ts'
+import type { Case, Figure, RunOptions, TimeWindow } from './support/case.ts'
 import { hottest, readProfile } from './support/cpu-profile.ts'
 import { describeMachine, isQuiet } from './support/machine.ts'
 import { type CaseResult, summarise, tableOf } from './support/results.ts'
@@ -23,7 +27,7 @@ import { type CaseResult, summarise, tableOf } from './support/results.ts'
 const resultsDirectory = path.join(import.meta.dirname, 'results')
 const hottestCount = 30
 
-const all: readonly Case[] = [...programCases]
+const all: readonly Case[] = [...kernelCases, ...segmentCases, ...programCases, ...soakCases]
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
@@ -62,26 +66,49 @@ function choose(filters: readonly string[]): Case[] {
 
 async function measure(one: Case, runs: number, options: RunOptions): Promise<CaseResult> {
   const figures: (readonly Figure[])[] = []
-  for (let run = 0; run < runs; run++) figures.push(await one.run(options))
+  for (let run = 0; run < Math.min(runs, one.runsMax ?? runs); run++) figures.push(await one.run(options))
   return summarise(one.name, figures)
 }
 
 /** Runs the case once more under the profiler: its figures are not those of a case left alone. */
 async function profile(one: Case, options: RunOptions): Promise<void> {
   const directory = mkdtempSync(path.join(resultsDirectory, 'profile-'))
+  const kept = path.join(resultsDirectory, `${one.name.replaceAll('/', '-')}.cpuprofile`)
+  let window: TimeWindow | undefined
   try {
-    await one.run({ ...options, profileDirectory: directory })
-    const file = readdirSync(directory).find((name) => name.endsWith('.cpuprofile'))
-    if (file === undefined) throw new Error('no profile was written')
-    const kept = path.join(resultsDirectory, `${one.name.replaceAll('/', '-')}.cpuprofile`)
-    renameSync(path.join(directory, file), kept)
-    const { functions, places } = hottest(readProfile(kept), hottestCount)
-    const lines = (shares: typeof functions): string =>
-      shares.map(({ what, share }) => `  ${(share * 100).toFixed(1).padStart(5)} %  ${what}`).join('\n')
-    say(`self time by function (${path.relative(process.cwd(), kept)})\n${lines(functions)}`)
-    say(`self time by file or package\n${lines(places)}\n`)
+    const onWindow = (measured: TimeWindow): void => {
+      window = measured
+    }
+    const run = (): Promise<unknown> => one.run({ ...options, profileDirectory: directory, onWindow })
+    if (one.name.startsWith('kernel/')) writeFileSync(kept, JSON.stringify(await profileHere(run)))
+    else {
+      await run()
+      const file = readdirSync(directory).find((name) => name.endsWith('.cpuprofile'))
+      if (file === undefined) throw new Error('no profile was written')
+      renameSync(path.join(directory, file), kept)
+    }
   } finally {
     rmSync(directory, { recursive: true, force: true })
+  }
+  const { busyShare, functions, places } = await hottest(readProfile(kept), window, hottestCount)
+  const lines = (shares: typeof functions): string =>
+    shares.map(({ what, share }) => `  ${(share * 100).toFixed(1).padStart(5)} %  ${what}`).join('\n')
+  say(`main thread busy ${(busyShare * 100).toFixed(0)} % of the time; ${path.relative(process.cwd(), kept)}`)
+  say(`self time by function, of busy time\n${lines(functions)}`)
+  say(`self time by file or package\n${lines(places)}\n`)
+}
+
+/** Profiles this process while `work` runs. */
+async function profileHere(work: () => Promise<unknown>): Promise<object> {
+  const session = new Session()
+  session.connect()
+  try {
+    await session.post('Profiler.enable')
+    await session.post('Profiler.start')
+    await work()
+    return (await session.post('Profiler.stop')).profile
+  } finally {
+    session.disconnect()
   }
 }
 

@@ -6,6 +6,7 @@ import { Admin } from '@platformatic/kafka'
 import type { BusReader } from '../../src/bus/bus.ts'
 import { KafkaReader } from '../../src/bus/kafka/kafka-reader.ts'
 import { LogReader } from '../../src/bus/log/log-reader.ts'
+import { GiB, MiB } from '../../src/limits.ts'
 import { KafkaBroker, kafkaAvailable } from '../../test/support/kafka.ts'
 import { kafkaConfig } from '../../test/support/kafka-bus.ts'
 
@@ -30,16 +31,17 @@ export interface BenchBus {
 
 const topics = ['prometheus_metrics', 'dead_letters'] as const
 
-export async function openBus(kind: BusKind): Promise<BenchBus> {
-  return kind === 'log' ? openLog() : openKafka(kind)
+/** `keep`: whether everything must still be there for the count, or a long run's oldest records may go. */
+export async function openBus(kind: BusKind, keep: 'all' | 'some'): Promise<BenchBus> {
+  return kind === 'log' ? openLog(keep) : openKafka(kind)
 }
 
-async function openLog(): Promise<BenchBus> {
+async function openLog(keep: 'all' | 'some'): Promise<BenchBus> {
   const directory = await mkdtemp(path.join(tmpdir(), 'guidepost-bench-'))
   return {
     url: `log:${directory}`,
     // No run may be so fast that retention deletes what is to be counted.
-    env: { GUIDEPOST_LOG_RETENTION_BYTES: '64GiB' },
+    env: { GUIDEPOST_LOG_RETENTION_BYTES: keep === 'all' ? '64GiB' : '1GiB' },
     count: () => count(new LogReader(directory), []),
     clear: () => rm(directory, { recursive: true, force: true }),
   }
@@ -51,7 +53,15 @@ let broker: Promise<KafkaBroker> | undefined
 async function startBroker(): Promise<KafkaBroker> {
   const missing = await kafkaAvailable()
   if (missing !== false) throw new Error(missing)
-  return KafkaBroker.started({ properties: { 'log.segment.delete.delay.ms': '1000' } })
+  return KafkaBroker.started({
+    properties: {
+      'log.segment.delete.delay.ms': '1000',
+      // Of each partition: more than a short run writes, less than would fill a disk in a long one.
+      'log.retention.bytes': String(4 * GiB),
+      'log.segment.bytes': String(256 * MiB),
+      'log.retention.check.interval.ms': '10000',
+    },
+  })
 }
 
 async function openKafka(kind: 'kafka' | 'kafkajs'): Promise<BenchBus> {

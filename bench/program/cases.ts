@@ -3,45 +3,14 @@
  * answered with 204 and the bus then holds exactly the items that were acknowledged.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Version } from '../../src/wire/kernel.ts'
 import { Program } from '../../test/support/program.ts'
-import { bodiesOfManyGuids, type RequestBody, recordedBodies } from '../support/bodies.ts'
 import type { Case, Figure, RunOptions } from '../support/case.ts'
 import { residentBytesOf } from '../support/process-usage.ts'
 import { type BenchBus, type BusKind, openBus } from './buses.ts'
 import { Load, requestOf } from './load.ts'
+import { type Traffic, traffics } from './traffic.ts'
 
 const warmUpSeconds = 2
-const manyGuids = 1_000
-
-interface Traffic {
-  /** The last part of the case's name. */
-  readonly name: string
-  readonly version: Version
-  bodies(): RequestBody[]
-  readonly headers: Readonly<Record<string, string>>
-  /** Guids that must be found on the bus. */
-  readonly guids: number
-}
-
-/** The recorded bodies hold two namespaces. A guid in a header goes before those. */
-export const traffics: readonly Traffic[] = ([1, 2] as const).flatMap((version) => [
-  {
-    name: `v${version}-header`,
-    version,
-    bodies: () => recordedBodies(version),
-    headers: { 'X-Guid': 'shop' },
-    guids: 1,
-  },
-  { name: `v${version}-namespaces`, version, bodies: () => recordedBodies(version), headers: {}, guids: 2 },
-  {
-    name: `v${version}-${manyGuids}-guids`,
-    version,
-    bodies: () => bodiesOfManyGuids(version, manyGuids),
-    headers: {},
-    guids: manyGuids,
-  },
-])
 
 export const programCases: readonly Case[] = (['log', 'kafka', 'kafkajs'] as const).flatMap((bus) =>
   traffics.map((traffic) => ({
@@ -52,7 +21,7 @@ export const programCases: readonly Case[] = (['log', 'kafka', 'kafkajs'] as con
 )
 
 async function runProgram(kind: BusKind, traffic: Traffic, options: RunOptions): Promise<Figure[]> {
-  const bus = await openBus(kind)
+  const bus = await openBus(kind, 'all')
   try {
     return await measure(bus, traffic, options)
   } finally {
@@ -91,12 +60,15 @@ async function measure(bus: BenchBus, traffic: Traffic, options: RunOptions): Pr
         `the bus holds ${found.items} items of ${found.guids} guids, not the acknowledged ${expected}`,
       )
     }
+    options.onWindow?.(window)
     const items = window.acknowledged * itemsEach
+    const cpuSeconds = window.cpu.user + window.cpu.system
     return [
-      { name: 'series per CPU-second', unit: 'k', value: items / window.cpuSeconds / 1e3 },
-      { name: 'CPU per request', unit: 'µs', value: (window.cpuSeconds * 1e6) / window.acknowledged },
+      { name: 'series per CPU-second', unit: 'k', value: items / cpuSeconds / 1e3 },
+      { name: 'CPU per request', unit: 'µs', value: (cpuSeconds * 1e6) / window.acknowledged },
+      { name: 'of it in the system', unit: 'µs', value: (window.cpu.system * 1e6) / window.acknowledged },
       { name: 'requests per second', unit: '', value: window.acknowledged / window.seconds },
-      { name: 'CPUs used', unit: '', value: window.cpuSeconds / window.seconds },
+      { name: 'CPUs used', unit: '', value: cpuSeconds / window.seconds },
       { name: 'p50', unit: 'ms', value: window.p50Ms },
       { name: 'p99', unit: 'ms', value: window.p99Ms },
       { name: 'items per record', unit: '', value: found.items / found.records },

@@ -1,4 +1,6 @@
 /** What the bench and its load generator say to each other. */
+import type { TimeWindow } from '../support/case.ts'
+import type { CpuSeconds } from '../support/process-usage.ts'
 
 export interface LoadSettings {
   readonly port: number
@@ -12,9 +14,10 @@ export interface LoadSettings {
 }
 
 /** What happened between `begin` and `end`. */
-export interface LoadWindow {
+export interface LoadWindow extends TimeWindow {
   readonly seconds: number
-  readonly cpuSeconds: number
+  /** Of the program. */
+  readonly cpu: CpuSeconds
   /** Requests answered with 204. */
   readonly acknowledged: number
   readonly p50Ms: number

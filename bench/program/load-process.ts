@@ -5,7 +5,7 @@
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { cpuSecondsOf } from '../support/process-usage.ts'
+import { cpuSecondsOf, monotonicUs } from '../support/process-usage.ts'
 import type { LoadCommand, LoadReport, LoadSettings } from './load-messages.ts'
 
 const success = 'HTTP/1.1 204 '
@@ -24,7 +24,7 @@ class Load {
   #isOver = false
   #nextAtMs = performance.now()
   #latenciesMs: number[] = []
-  #window = { startedMs: 0, cpuSeconds: 0, acknowledged: 0 }
+  #window = { fromUs: 0, cpu: { user: 0, system: 0 }, acknowledged: 0 }
 
   constructor(settings: LoadSettings) {
     this.#settings = settings
@@ -41,20 +41,23 @@ class Load {
   begin(): void {
     this.#latenciesMs = []
     this.#window = {
-      startedMs: performance.now(),
-      cpuSeconds: cpuSecondsOf(this.#settings.pid),
+      fromUs: monotonicUs(),
+      cpu: cpuSecondsOf(this.#settings.pid),
       acknowledged: this.#acknowledged,
     }
   }
 
   end(): void {
-    const seconds = (performance.now() - this.#window.startedMs) / 1e3
-    const cpuSeconds = cpuSecondsOf(this.#settings.pid) - this.#window.cpuSeconds
+    const { fromUs, cpu: before } = this.#window
+    const toUs = monotonicUs()
+    const { user, system } = cpuSecondsOf(this.#settings.pid)
+    const cpu = { user: user - before.user, system: system - before.system }
     const acknowledged = this.#acknowledged - this.#window.acknowledged
     const sorted = Float64Array.from(this.#latenciesMs).sort()
     const at = (share: number): number =>
       sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
-    const window = { seconds, cpuSeconds, acknowledged, p50Ms: at(0.5), p99Ms: at(0.99) }
+    const seconds = (toUs - fromUs) / 1e6
+    const window = { fromUs, toUs, seconds, cpu, acknowledged, p50Ms: at(0.5), p99Ms: at(0.99) }
     report({ type: 'window', window })
   }
 

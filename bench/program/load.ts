@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url'
 import type { RequestBody } from '../support/bodies.ts'
 import type { LoadCommand, LoadReport, LoadSettings, LoadWindow } from './load-messages.ts'
 
+export type { LoadSettings } from './load-messages.ts'
+
 const contentTypes = {
   1: 'application/x-protobuf',
   2: 'application/x-protobuf;proto=io.prometheus.write.v2.Request',

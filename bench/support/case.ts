@@ -1,6 +1,6 @@
 /** What a benchmark is: a named case that yields figures, run several times. */
 
-/** One number of one run. `share` marks figures that are ratios and not rates, to be printed without a unit prefix. */
+/** One number of one run. */
 export interface Figure {
   readonly name: string
   readonly unit: string
@@ -14,6 +14,14 @@ export interface RunOptions {
   readonly profileDirectory: string | undefined
   /** Open connections of the whole-program cases. */
   readonly connections: number
+  /** Told the time that was measured, so that a profile can be cut to it. */
+  readonly onWindow?: (window: TimeWindow) => void
+}
+
+/** Microseconds of the system's monotonic clock, which CPU profiles count as well. */
+export interface TimeWindow {
+  readonly fromUs: number
+  readonly toUs: number
 }
 
 export interface Case {
@@ -23,4 +31,6 @@ export interface Case {
   run(options: RunOptions): Promise<readonly Figure[]>
   /** Long cases run only when the filter names them. */
   readonly isOnRequest?: boolean
+  /** For cases whose repetition tells nothing. */
+  readonly runsMax?: number
 }
