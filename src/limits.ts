@@ -33,6 +33,8 @@ export const limits = {
   idleMsMax: 120_000,
   /** Milliseconds between two looks at which connections are over their time. */
   connectionsCheckMs: 2_000,
+  /** Milliseconds that the rest of a refused body is thrown away before its connection is closed. */
+  unreadMsMax: 5_000,
   /** Open connections on one listener. Further ones are closed at once and counted. */
   connectionsMax: 10_000,
 
@@ -53,6 +55,8 @@ export const limits = {
   inflightBytesMax: 128 * MiB,
   /** Bytes of the kernel's memory that are kept from request to request; a larger one is given back. */
   kernelBytesKept: 48 * MiB,
+  /** Bytes that a record on its way costs beside its value: its objects here and on the bus. */
+  recordOverheadBytes: 512,
   /** Bytes kept in free buffers for reuse. */
   poolBytesMax: 32 * MiB,
   /** Refused items that an answer names; Prometheus logs 1,024 bytes of it. */

@@ -24,14 +24,25 @@ export class Batch {
   buffer: Buffer
   bytes = 0
   items = 0
-  readonly #submissions: Submission[] = []
+  readonly #submissions: Submission[]
 
-  constructor(owner: Owner, encoding: Encoding, lane: number, buffer: Buffer, receivedAtMs: number) {
+  /** For items of `first`, which `add` then puts in. */
+  constructor(
+    owner: Owner,
+    encoding: Encoding,
+    lane: number,
+    buffer: Buffer,
+    receivedAtMs: number,
+    first: Submission,
+  ) {
     this.owner = owner
     this.encoding = encoding
     this.lane = lane
     this.buffer = buffer
     this.receivedAtMs = receivedAtMs
+    // Not pushed: a request of 100,000 guids makes as many batches, and most never get a second submission.
+    this.#submissions = [first]
+    first.join()
   }
 
   add(submission: Submission, bytes: number, items: number): void {

@@ -55,6 +55,8 @@ export interface BatcherOptions {
 
 /** Records of at least this size open a batch with room for a full one; smaller ones grow as they need. */
 const LARGE_BYTES = 64 * KiB
+/** Records of a request that brings at least so many get no room to grow: company is unlikely, and memory is dear. */
+const CROWD = 256
 
 interface Ready {
   readonly destination: Destination
@@ -64,7 +66,8 @@ interface Ready {
 export class Batcher {
   readonly #options: BatcherOptions
   #limits: BatcherLimits
-  readonly #open = new Map<string, Ready>()
+  /** By encoding and lane, then by owner; the owner of a guid may be replaced, and then the older batch comes first. */
+  readonly #open = new Map<string, Map<Owner, Ready>>()
   #ready: Ready[] = []
   #lingering: NodeJS.Timeout | undefined
   #flushing = false
@@ -99,13 +102,14 @@ export class Batcher {
     connection: number,
     receivedAtMs: number,
   ): Submission | undefined {
-    let bytes = 0
+    let bytes = source.records.length * limits.recordOverheadBytes
     for (const record of source.records) bytes += record.bytes
     if (!this.#options.budget.fits(bytes)) return undefined
     const submission = new Submission()
     const lane = this.#options.spread > 1 ? connection % this.#options.spread : 0
+    const open = this.#openOf(destination, lane)
     for (let i = 0; i < source.records.length; i++)
-      this.#add(destination, source, i, lane, receivedAtMs, submission)
+      this.#add(destination, open, source, i, lane, receivedAtMs, submission)
     if (this.#ready.length > 0) this.#flushSoon()
     submission.leave(undefined)
     return submission
@@ -118,8 +122,19 @@ export class Batcher {
     if (this.#appending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
+  #openOf({ encoding }: Destination, lane: number): Map<Owner, Ready> {
+    const key = `${encoding} ${lane}`
+    let open = this.#open.get(key)
+    if (open === undefined) {
+      open = new Map()
+      this.#open.set(key, open)
+    }
+    return open
+  }
+
   #add(
     destination: Destination,
+    open: Map<Owner, Ready>,
     source: RecordSource,
     i: number,
     lane: number,
@@ -127,10 +142,9 @@ export class Batcher {
     submission: Submission,
   ): void {
     const { owner, bytes, items } = source.records[i]!
-    const key = `${destination.encoding} ${lane} ${owner.text}`
-    let ready = destination.joins ? this.#open.get(key) : undefined
+    let ready = destination.joins ? open.get(owner) : undefined
     if (ready !== undefined && ready.batch.bytes + bytes > this.#limits.recordBytes) {
-      this.#open.delete(key)
+      open.delete(owner)
       this.#ready.push(ready)
       ready = undefined
     }
@@ -139,12 +153,13 @@ export class Batcher {
         owner,
         destination.encoding,
         lane,
-        this.#take(bytes, destination.joins),
+        this.#take(bytes, destination.joins && source.records.length < CROWD),
         receivedAtMs,
+        submission,
       )
       ready = { destination, batch }
       if (destination.joins && bytes < this.#limits.recordBytes) {
-        this.#open.set(key, ready)
+        open.set(owner, ready)
         this.#linger()
       } else this.#ready.push(ready)
     } else this.#grow(ready.batch, bytes)
@@ -153,13 +168,13 @@ export class Batcher {
     batch.add(submission, bytes, items)
   }
 
-  #take(bytes: number, joins: boolean): Buffer {
+  #take(bytes: number, mayGrow: boolean): Buffer {
     const { budget, pool } = this.#options
     const { recordBytes } = this.#limits
-    const room = !joins || bytes >= recordBytes ? bytes : bytes >= LARGE_BYTES ? recordBytes : bytes * 2
+    const room = !mayGrow || bytes >= recordBytes ? bytes : bytes >= LARGE_BYTES ? recordBytes : bytes * 2
     // Under pressure a batch gets no more than it needs.
     const buffer = pool.take(budget.fits(room * 2) ? room : bytes)
-    budget.force(buffer.length)
+    budget.force(buffer.length + limits.recordOverheadBytes)
     return buffer
   }
 
@@ -189,8 +204,10 @@ export class Batcher {
   }
 
   #closeAll(): void {
-    for (const ready of this.#open.values()) this.#ready.push(ready)
-    this.#open.clear()
+    for (const open of this.#open.values()) {
+      for (const ready of open.values()) this.#ready.push(ready)
+      open.clear()
+    }
   }
 
   #flushSoon(): void {
@@ -214,10 +231,25 @@ export class Batcher {
     this.#appending++
     const started = performance.now()
     const records = ready.map(({ destination, batch }) => this.#record(destination, batch))
-    const outcomes = await this.#options.bus.append(records)
+    const outcomes = await this.#outcomes(records)
     this.#options.published(records[0]!.topic, (performance.now() - started) / 1e3)
-    await Promise.all(ready.map((one, i) => this.#settle(one, records[i]!, outcomes[i])))
+    const failed: Promise<void>[] = []
+    for (const [i, one] of ready.entries()) {
+      const outcome = outcomes[i]
+      if (outcome === undefined) this.#settle(one.batch)
+      else failed.push(this.#settleFailed(one, records[i]!, outcome))
+    }
+    if (failed.length > 0) await Promise.all(failed)
     if (--this.#appending === 0) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  /** A bus never rejects; if one does all the same, no sender may wait for ever and no byte stay on the books. */
+  async #outcomes(records: readonly BusRecord[]): Promise<AppendOutcome[]> {
+    try {
+      return await this.#options.bus.append(records)
+    } catch (error) {
+      return records.map(() => retryable('GP_BUS_UNAVAILABLE', 'the bus failed; see the log', error))
+    }
   }
 
   #record(destination: Destination, batch: Batch): BusRecord {
@@ -229,19 +261,31 @@ export class Batcher {
       batchId: this.#batchId(),
       receivedAtMs: batch.receivedAtMs,
       sender: batch.lane,
-      value: batch.buffer.subarray(0, batch.bytes),
+      value: batch.bytes === batch.buffer.length ? batch.buffer : batch.buffer.subarray(0, batch.bytes),
     }
   }
 
-  async #settle(ready: Ready, record: BusRecord, outcome: AppendOutcome): Promise<void> {
-    const { batch, destination } = ready
-    let failure: GuidepostError | undefined = outcome
-    if (outcome === undefined) batch.owner.published.value += batch.items
-    else failure = await this.#rescue(destination, batch.owner, record, outcome)
+  /** The records of a batch are durable. */
+  #settle(batch: Batch): void {
+    batch.owner.published.value += batch.items
+    this.#options.pool.give(batch.buffer)
+    this.#release(batch)
+    batch.settle(undefined)
+  }
+
+  async #settleFailed(
+    { destination, batch }: Ready,
+    record: BusRecord,
+    outcome: GuidepostError,
+  ): Promise<void> {
+    const failure = await this.#rescue(destination, batch.owner, record, outcome)
     // A record that failed may still be on its way (an answer can be late): its buffer is left to the collector.
-    if (outcome === undefined) this.#options.pool.give(batch.buffer)
-    this.#options.budget.give(batch.buffer.length)
+    this.#release(batch)
     batch.settle(failure)
+  }
+
+  #release(batch: Batch): void {
+    this.#options.budget.give(batch.buffer.length + limits.recordOverheadBytes)
   }
 
   /**
@@ -256,10 +300,10 @@ export class Batcher {
   ): Promise<GuidepostError | undefined> {
     if (outcome.canRetry) return reject(owner, record, outcome)
     const half = Math.min(this.#options.bus.recordBytesMax, record.value.length >> 1)
-    const cut = outcome.code === 'GP_RECORD_TOO_LARGE' ? destination.cut(owner, record.value, half) : []
+    const cut = outcome.code === 'GP_RECORD_TOO_LARGE' ? cutOf(destination, owner, record, half) : []
     if (cut.length < 2) return this.#deadLetter(owner, record, outcome)
     const smaller = cut.map((part) => ({ ...record, ...part, batchId: this.#batchId() }))
-    const outcomes = await this.#options.bus.append(smaller)
+    const outcomes = await this.#outcomes(smaller)
     let failure: GuidepostError | undefined
     for (const [i, one] of outcomes.entries()) {
       if (one === undefined) owner.published.value += smaller[i]!.items
@@ -280,7 +324,7 @@ export class Batcher {
       value: record.value.subarray(0, limits.deadLetterBytesMax),
       headers: { reason: refusal.code, topic: record.topic, bytes: String(record.value.length) },
     }
-    const [outcome] = await this.#options.bus.append([letter])
+    const [outcome] = await this.#outcomes([letter])
     if (outcome === undefined) {
       owner.deadLettered.value += record.items
       this.#options.deadLettered(record, refusal.message)
@@ -293,6 +337,20 @@ export class Batcher {
 
   #batchId(): string {
     return `${this.#prefix}-${++this.#records}`
+  }
+}
+
+/** The parts of a record; none when cutting fails, which may not keep the record from the dead letters. */
+function cutOf(
+  destination: Destination,
+  owner: Owner,
+  record: BusRecord,
+  bytesMax: number,
+): { value: Buffer; items: number }[] {
+  try {
+    return destination.cut(owner, record.value, bytesMax)
+  } catch {
+    return []
   }
 }
 

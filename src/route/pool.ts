@@ -13,7 +13,7 @@ export class BufferPool {
 
   /** A buffer of at least `bytes` bytes with undefined contents. Its length is what the budget is charged. */
   take(bytes: number): Buffer {
-    if (bytes <= SMALL_BYTES) return Buffer.allocUnsafe(Math.max(bytes, KiB))
+    if (bytes <= SMALL_BYTES) return Buffer.allocUnsafe(bytes)
     const size = 2 ** Math.ceil(Math.log2(bytes))
     const buffer = this.#free.get(size)?.pop()
     if (buffer === undefined) return Buffer.allocUnsafeSlow(size)

@@ -21,6 +21,9 @@ export interface Body {
   release(): void
 }
 
+/** Senders that wait for `100 Continue` before they send a body (RFC 9110, 10.1.1), each with how to tell it so. */
+export const continues = new WeakMap<IncomingMessage, () => void>()
+
 /** The refusal of a request that does not fit into the budget now. */
 export function overloaded(budget: ByteBudget): GuidepostError {
   return retryable(
@@ -65,6 +68,9 @@ export function readBody(
       request.off('data', onData)
       request.off('end', onEnd)
       request.off('close', onClose)
+      request.off('error', onClose)
+      // Without a listener an error of the socket, after the body was read or given up, would end the process.
+      request.on('error', () => undefined)
       resolve(result)
     }
     const refuse = (error: GuidepostError): void => {
@@ -72,6 +78,8 @@ export function readBody(
       finish(error)
       request.resume()
     }
+    const onClose = (): void =>
+      refuse(retryable('GP_BODY_INCOMPLETE', 'the connection ended before the body did'))
     const onData = (chunk: Buffer): void => {
       if (bytes + chunk.length > bytesMax) {
         refuse(tooLarge(bytes + chunk.length, bytesMax))
@@ -85,26 +93,30 @@ export function readBody(
       chunks.push(chunk)
     }
     const onEnd = (): void => finish({ chunks, bytes, release })
-    const onClose = (): void =>
-      refuse(retryable('GP_BODY_INCOMPLETE', 'the connection ended before the body did'))
     request.on('data', onData)
     request.on('end', onEnd)
     request.on('close', onClose)
     request.on('error', onClose)
+    if (request.destroyed) onClose()
+    else continues.get(request)?.()
   })
 }
 
 /** RFC 9659: a decoder need not keep more than 8 MiB of window. */
 const WINDOW_LOG_MAX = 23
 
-/** Inflates zstd frames, never beyond `bytesMax`. */
+/** Inflates one zstd frame, never beyond `bytesMax`. A second frame would be left unread, so it is refused. */
 export function inflateZstd(chunks: readonly Buffer[], bytesMax: number): Buffer | GuidepostError {
   const input = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
   try {
-    return zstdDecompressSync(input, {
+    // With `info` the answer says how much was read; the types do not know it.
+    const { buffer, engine } = zstdDecompressSync(input, {
       maxOutputLength: bytesMax,
       params: { [zlib.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
-    })
+      info: true,
+    }) as unknown as { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }
+    if (engine.bytesWritten === input.length) return buffer
+    return permanent('GP_BODY_MALFORMED', 'the body is more than one zstd frame; send one')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return inflatesTooFar(bytesMax)
     return permanent('GP_BODY_MALFORMED', `the body is not zstd: ${(error as Error).message}`)

@@ -4,10 +4,11 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type Answer, answerFor } from './answer.ts'
+import { continues } from './body.ts'
 
 /** One request as a receiver sees it. */
 export interface HttpRequest {
@@ -38,98 +39,132 @@ export interface HttpListenerOptions {
   readonly failed: (error: unknown) => void
 }
 
-const connectionNumber = Symbol('connection')
+/** What is known of a connection. */
+interface Connection {
+  readonly number: number
+  /** Requests of it that are not answered to their end. */
+  requests: number
+  /** The last answer is out, and what still comes is thrown away. */
+  isAnswered: boolean
+}
+
+const connectionKey = Symbol('connection')
+type KnownSocket = Socket & { [connectionKey]?: Connection }
 let connections = 0
 
 export class HttpListener {
   readonly #options: HttpListenerOptions
   readonly #fastify: FastifyInstance
-  #server!: Server
+  /** One, or two where `localhost` has an IPv6 address as well. */
+  readonly #servers: Server[] = []
+  readonly #sockets = new Set<KnownSocket>()
   #draining = false
 
   constructor(options: HttpListenerOptions) {
     this.#options = options
     this.#fastify = Fastify({
       serverFactory: (handler) => {
-        this.#server = serve(handler, options)
-        return this.#server
+        const server = serve(handler, options)
+        server.on('connection', (socket: Socket) => this.#keep(socket))
+        this.#servers.push(server)
+        return server
       },
       logger: false,
       exposeHeadRoutes: false,
       return503OnClosing: false,
       forceCloseConnections: 'idle',
-      routerOptions: { ignoreTrailingSlash: true },
+      clientErrorHandler: (error, socket) => refuseBroken(error, socket as KnownSocket, options),
+      frameworkErrors: (_error, request, reply) => this.#refusePath(request.raw.url, reply.raw),
+      // Bounded by the header block; a guid that is too long is refused as any other that is none.
+      routerOptions: { ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
     })
-    // Bodies stay streams, whatever type they claim.
-    this.#fastify.removeAllContentTypeParsers()
-    this.#fastify.addContentTypeParser('*', (_request, _payload, done) => done(null))
     for (const route of options.routes) this.#add(route)
-    this.#fastify.setNotFoundHandler(async (request, reply) => {
-      options.refused('path')
-      const known = options.routes.map((route) => route.path).join(', ')
-      const error = permanent(
-        'GP_PATH',
-        `nothing is served at ${request.url.slice(0, 200)}; there is ${known}`,
-      )
-      return this.#reply(reply.raw, answerFor(error), true)
+    this.#fastify.setNotFoundHandler({}, (request, reply) => {
+      reply.hijack()
+      this.#refusePath(request.raw.url, reply.raw)
     })
-    this.#fastify.setErrorHandler(async (error, _request, reply) => {
+    this.#fastify.setErrorHandler((error, _request, reply) => {
+      reply.hijack()
       options.failed(error)
-      return this.#reply(
-        reply.raw,
-        answerFor(permanent('GP_INTERNAL', 'the gateway failed; see its log')),
-        true,
-      )
+      const failure = permanent('GP_INTERNAL', 'the gateway failed; see its log')
+      this.#reply(reply.raw, answerFor(failure))
     })
   }
 
-  /** Begins to listen; the port that was got. Rejects with GP_PORT_TAKEN. */
+  /** Begins to listen; the port that was got. Rejects with GP_PORT_TAKEN, or GP_CONFIG when the host cannot be used. */
   async listen(): Promise<number> {
     const { host, port } = this.#options
     try {
       await this.#fastify.listen({ host, port })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-      throw permanent(
-        'GP_PORT_TAKEN',
-        `${host}:${port} is taken; stop what listens there, or move listeners.http.port`,
-      )
+      throw listenError(error as NodeJS.ErrnoException, host, port)
     }
-    return (this.#server.address() as AddressInfo).port
+    return (this.#servers[0]!.address() as AddressInfo).port
   }
 
   /** Applies to connections and requests from now on. */
   reload({ connections, requestMs }: { readonly connections: number; readonly requestMs: number }): void {
-    this.#server.maxConnections = connections
-    this.#server.requestTimeout = requestMs
+    for (const server of this.#servers) {
+      server.maxConnections = connections
+      server.requestTimeout = requestMs
+      server.headersTimeout = Math.min(limits.headersMsMax, requestMs)
+    }
   }
 
-  /** Accepts no more connections, answers what is under way with `Connection: close`, and waits for it. */
+  /**
+   * Accepts no more connections, answers what is under way with `Connection: close`, and waits for it. Connections
+   * without a request under way are closed at once, those too that were opened and never used.
+   */
   async drain(): Promise<void> {
     this.#draining = true
-    await this.#fastify.close()
+    const closed = this.#fastify.close()
+    for (const socket of this.#sockets) {
+      if ((socket[connectionKey]?.requests ?? 0) === 0) socket.destroy()
+    }
+    await closed
   }
 
   /** Cuts what is left. */
   destroy(): void {
-    this.#server.closeAllConnections()
+    for (const server of this.#servers) server.closeAllConnections()
   }
 
+  #keep(socket: KnownSocket): void {
+    this.#sockets.add(socket)
+    socket.on('close', () => this.#sockets.delete(socket))
+  }
+
+  /** Everything happens before the framework looks at the body or its type: both are the receivers'. */
   #add(route: HttpRoute): void {
     for (const path of [route.path, `/t/:guid${route.path}`]) {
-      this.#fastify.all<{ Params: { guid?: string } }>(path, async (request, reply) => {
+      const onRequest = (
+        request: FastifyRequest<{ Params: { guid?: string } }>,
+        reply: FastifyReply,
+      ): void => {
         reply.hijack()
-        const { raw } = request
-        const answer = await this.#handle(route, {
-          raw,
-          pathGuid: request.params.guid,
-          listenerGuid: this.#options.guid,
-          peer: raw.socket.remoteAddress ?? '',
-          connection: numberOf(raw.socket),
-        })
-        this.#reply(reply.raw, answer, !raw.complete)
-      })
+        void this.#serve(route, request.raw, reply.raw, request.params.guid)
+      }
+      this.#fastify.all<{ Params: { guid?: string } }>(path, { onRequest }, () => undefined)
     }
+  }
+
+  async #serve(
+    route: HttpRoute,
+    raw: IncomingMessage,
+    response: ServerResponse,
+    pathGuid: string | undefined,
+  ): Promise<void> {
+    const connection = connectionOf(raw.socket)
+    connection.requests++
+    response.on('close', () => connection.requests--)
+    const answer = await this.#handle(route, {
+      raw,
+      pathGuid,
+      listenerGuid: this.#options.guid,
+      peer: raw.socket.remoteAddress ?? '',
+      connection: connection.number,
+    })
+    this.#reply(response, answer)
   }
 
   async #handle(route: HttpRoute, request: HttpRequest): Promise<Answer> {
@@ -154,19 +189,68 @@ export class HttpListener {
     }
   }
 
-  /** `unread`: the body was not read to its end, so the connection cannot be used again. */
-  #reply(response: ServerResponse, answer: Answer, unread: boolean): void {
+  #refusePath(url: string | undefined, response: ServerResponse): void {
+    this.#options.refused('path')
+    const known = this.#options.routes.map((route) => route.path).join(', ')
+    const text = `nothing is served at ${(url ?? '').slice(0, SHOWN_URL)}; there is ${known}`
+    this.#reply(response, answerFor(permanent('GP_PATH', text)))
+  }
+
+  #reply(response: ServerResponse, answer: Answer): void {
     if (response.destroyed || response.headersSent) return
     const { status, text, headers } = answer
-    const close = this.#draining || (unread && !response.req.complete)
+    const { req: request } = response
+    // A body that was not read to its end leaves a connection that cannot be used again.
+    const isUnread = !request.complete
     response.writeHead(status, {
       ...headers,
-      ...(close ? { connection: 'close' } : {}),
+      ...(this.#draining || isUnread ? { connection: 'close' } : {}),
       ...(text === ''
         ? {}
         : { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(text) }),
     })
-    response.end(text)
+    if (isUnread && text !== '') endUnread(request, response, text)
+    else response.end(text)
+  }
+}
+
+const SHOWN_URL = 200
+
+/**
+ * Answers a request whose body is still on its way. A socket that is closed with unread bytes in it resets the
+ * connection, and the sender may never see the answer (RFC 9112, 9.6): so the answer goes out whole, what still comes is
+ * thrown away, and the connection is closed when the sender is done, or after a while.
+ */
+function endUnread(request: IncomingMessage, response: ServerResponse, text: string): void {
+  connectionOf(request.socket).isAnswered = true
+  response.write(text)
+  const timer = setTimeout(() => response.end(), limits.unreadMsMax)
+  const end = (): void => {
+    clearTimeout(timer)
+    response.end()
+  }
+  request.once('end', end).once('close', end).resume()
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): unknown {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return permanent(
+        'GP_PORT_TAKEN',
+        `${host}:${port} is taken; stop what listens there, or move listeners.http.port`,
+      )
+    case 'EACCES':
+      return permanent(
+        'GP_CONFIG',
+        `${host}:${port} may not be used by this user; move listeners.http.port above 1023`,
+        error,
+      )
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return permanent('GP_CONFIG', `${host} is no address of this machine; mend listeners.http.host`, error)
+    default:
+      return error
   }
 }
 
@@ -176,7 +260,7 @@ function serve(
 ): Server {
   const server = createServer(
     {
-      headersTimeout: limits.headersMsMax,
+      headersTimeout: Math.min(limits.headersMsMax, options.requestMs),
       requestTimeout: options.requestMs,
       keepAliveTimeout: limits.idleMsMax,
       maxHeaderSize: limits.headerBytesMax,
@@ -184,26 +268,43 @@ function serve(
     },
     handler,
   )
+  // Bounded by bytes alone: by number, the last headers would be dropped in silence, and a proxy adds its guid last.
+  server.maxHeadersCount = 0
   server.maxConnections = options.connections
   server.on('drop', () => options.refused('connections'))
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    options.refused(error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'timeout' : 'http')
-    if (!socket.writable || error.code === 'ECONNRESET') {
-      socket.destroy()
-      return
-    }
-    socket.end(`HTTP/1.1 ${clientErrorStatus(error.code)}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    continues.set(request, () => response.writeContinue())
+    handler(request, response)
   })
   return server
 }
 
-/** A sender that was merely slow gets 503, not 408: senders drop what is answered with a 4xx. */
-function clientErrorStatus(code: string | undefined): string {
-  if (code === 'HPE_HEADER_OVERFLOW') return '431 Request Header Fields Too Large'
-  return code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '503 Service Unavailable' : '400 Bad Request'
+/** What the parser did not take, or what did not come in time. A request that a receiver has is counted there. */
+function refuseBroken(error: NodeJS.ErrnoException, socket: KnownSocket, options: HttpListenerOptions): void {
+  const { requests, isAnswered } = connectionOf(socket)
+  if (requests === 0 && !isAnswered)
+    options.refused(error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'timeout' : 'http')
+  if (isAnswered || !socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  socket.end(`HTTP/1.1 ${brokenStatus(error.code)}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
 }
 
-function numberOf(socket: Socket & { [connectionNumber]?: number }): number {
-  socket[connectionNumber] ??= ++connections
-  return socket[connectionNumber]
+/** A sender that was slow or cut off gets 503, not 408 or 400: senders drop what is answered with a 4xx. */
+function brokenStatus(code: string | undefined): string {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return '431 Request Header Fields Too Large'
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+    case 'HPE_INVALID_EOF_STATE':
+      return `503 Service Unavailable\r\nretry-after: ${limits.retryAfterSeconds}`
+    default:
+      return '400 Bad Request'
+  }
+}
+
+function connectionOf(socket: KnownSocket): Connection {
+  socket[connectionKey] ??= { number: ++connections, requests: 0, isAnswered: false }
+  return socket[connectionKey]
 }
