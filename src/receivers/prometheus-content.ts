@@ -8,10 +8,10 @@ import type { Kernel, Version } from '../wire/kernel.ts'
 /** `absent`: no Content-Encoding. Senders exist that leave it out and still compress. */
 export type BodyEncoding = 'snappy' | 'identity' | 'zstd' | 'absent'
 
-const protocols: Readonly<Record<string, Version>> = {
-  'prometheus.WriteRequest': 1,
-  'io.prometheus.write.v2.Request': 2,
-}
+const protocols: ReadonlyMap<string, Version> = new Map([
+  ['prometheus.WriteRequest', 1],
+  ['io.prometheus.write.v2.Request', 2],
+])
 
 /** `application/x-protobuf` with or without `proto=`; spaces, quotes and other parameters are allowed (RFC 9110, 8.3.1). */
 export function versionOf(contentType: string | undefined): Version | GuidepostError {
@@ -27,10 +27,10 @@ export function versionOf(contentType: string | undefined): Version | GuidepostE
       .join('=')
       .trim()
       .replace(/^"(.*)"$/, '$1')
-    const version = protocols[protocol]
+    const version = protocols.get(protocol)
     return (
       version ??
-      unsupported(`proto=${protocol.slice(0, 100)} is not one of ${Object.keys(protocols).join(', ')}`)
+      unsupported(`proto=${protocol.slice(0, 100)} is not one of ${[...protocols.keys()].join(', ')}`)
     )
   }
   return 1

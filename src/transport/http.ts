@@ -258,7 +258,7 @@ function serve(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
   options: HttpListenerOptions,
 ): Server {
-  const server = createServer(
+  const server: Server & { httpAllowHalfOpen?: boolean } = createServer(
     {
       headersTimeout: Math.min(limits.headersMsMax, options.requestMs),
       requestTimeout: options.requestMs,
@@ -268,6 +268,8 @@ function serve(
     },
     handler,
   )
+  // A sender that closes its half behind a whole request still waits for the answer.
+  server.httpAllowHalfOpen = true
   // Bounded by bytes alone: by number, the last headers would be dropped in silence, and a proxy adds its guid last.
   server.maxHeadersCount = 0
   server.maxConnections = options.connections
@@ -289,6 +291,8 @@ function refuseBroken(error: NodeJS.ErrnoException, socket: KnownSocket, options
     return
   }
   socket.end(`HTTP/1.1 ${brokenStatus(error.code)}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+  // A sender that does not close its side would keep what it has sent in memory.
+  setTimeout(() => socket.destroy(), limits.unreadMsMax).unref()
 }
 
 /** A sender that was slow or cut off gets 503, not 408 or 400: senders drop what is answered with a 4xx. */

@@ -45,5 +45,5 @@ test('each guid has a record of its own, and the program is well', async () => {
   }
   assert.deepEqual(wrong, [])
   assert.deepEqual([found[1].size, found[2].size], [crowd, crowd])
-  await running.assertWell(crowdBytesMax)
+  await running.assertServing(crowdBytesMax)
 })

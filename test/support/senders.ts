@@ -69,6 +69,7 @@ export function post(port: number, body: Uint8Array, options: PostOptions = {}):
 export class RawSender {
   readonly socket: Socket
   received = ''
+  /** The other side has closed, or the connection is gone. */
   isClosed = false
 
   private constructor(socket: Socket) {
@@ -78,9 +79,11 @@ export class RawSender {
       this.received += text
     })
     socket.on('error', () => undefined)
-    socket.on('close', () => {
-      this.isClosed = true
-    })
+    for (const event of ['end', 'close']) {
+      socket.on(event, () => {
+        this.isClosed = true
+      })
+    }
   }
 
   static async connect(port: number): Promise<RawSender> {
