@@ -5,7 +5,11 @@
 import type { GuidepostError } from '../errors.ts'
 
 /** What `encoding` in a record's headers says about its value. The names are part of the contract. */
-export type Encoding = 'otlp_proto' | 'prometheus_remote_write_1' | 'prometheus_remote_write_2' | 'jaeger_proto'
+export type Encoding =
+  | 'otlp_proto'
+  | 'prometheus_remote_write_1'
+  | 'prometheus_remote_write_2'
+  | 'jaeger_proto'
 
 export type Topic = 'otlp_spans' | 'otlp_metrics' | 'otlp_logs' | 'prometheus_metrics' | 'dead_letters'
 

@@ -1,5 +1,13 @@
 /** A Kafka cluster by way of @platformatic/kafka: topics and producers, without queues or policy. */
-import { Admin, type Base, ConfigResourceTypes, ProduceAcks, Producer } from '@platformatic/kafka'
+import { zstdCompressSync } from 'node:zlib'
+import {
+  Admin,
+  type Base,
+  ConfigResourceTypes,
+  compressionsAlgorithms,
+  ProduceAcks,
+  Producer,
+} from '@platformatic/kafka'
 import type { KafkaBusConfig } from '../../config/config.ts'
 import type { BusRecord } from '../bus.ts'
 import { isBrokerError, toClientError } from '../client-errors.ts'
@@ -10,7 +18,14 @@ import {
   type PartitionProducer,
   type TopicFacts,
 } from '../partition-producer.ts'
+import { zstdOptions } from '../zstd.ts'
 import { connectionOptions } from './kafka-options.ts'
+
+// The library's table of codecs is public and has no option for the level; this entry serves this process's producers.
+Object.assign(compressionsAlgorithms.zstd, {
+  compressSync: (data: Buffer | { readonly buffer: Buffer }) =>
+    zstdCompressSync(Buffer.isBuffer(data) ? data : data.buffer, zstdOptions),
+})
 
 const inSyncName = 'min.insync.replicas'
 const bytesName = 'max.message.bytes'

@@ -12,6 +12,7 @@ import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs from 'kafkajs'
+import { zstdOptions } from '../zstd.ts'
 
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
@@ -27,7 +28,7 @@ export function prepareKafkajs(): void {
   if (isPrepared) return
   isPrepared = true
   kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
-    compress: (encoder: { readonly buffer: Buffer }) => compress(encoder.buffer),
+    compress: (encoder: { readonly buffer: Buffer }) => compress(encoder.buffer, zstdOptions),
     decompress: (buffer: Buffer) => decompress(buffer),
   })
   calmRequestQueue()
