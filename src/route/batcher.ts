@@ -117,6 +117,8 @@ export class Batcher {
 
   /** Sends what lingers, and waits until nothing is in flight. */
   async drain(): Promise<void> {
+    clearTimeout(this.#lingering)
+    this.#lingering = undefined
     this.#closeAll()
     this.#flush()
     if (this.#appending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
@@ -302,14 +304,26 @@ export class Batcher {
     const half = Math.min(this.#options.bus.recordBytesMax, record.value.length >> 1)
     const cut = outcome.code === 'GP_RECORD_TOO_LARGE' ? cutOf(destination, owner, record, half) : []
     if (cut.length < 2) return this.#deadLetter(owner, record, outcome)
-    const smaller = cut.map((part) => ({ ...record, ...part, batchId: this.#batchId() }))
-    const outcomes = await this.#outcomes(smaller)
     let failure: GuidepostError | undefined
-    for (const [i, one] of outcomes.entries()) {
-      if (one === undefined) owner.published.value += smaller[i]!.items
-      else failure = (await this.#rescue(destination, owner, smaller[i]!, one)) ?? failure
+    // One by one: the samples of a series must arrive in their order, also when only some of the parts fit.
+    for (const part of cut) {
+      const smaller = { ...record, ...part, batchId: this.#batchId() }
+      // The sender will send all of it again; what comes behind a gap would only be out of order.
+      if (failure !== undefined) reject(owner, smaller, failure)
+      else failure = await this.#appendPart(destination, owner, smaller)
     }
     return failure
+  }
+
+  async #appendPart(
+    destination: Destination,
+    owner: Owner,
+    part: BusRecord,
+  ): Promise<GuidepostError | undefined> {
+    const [outcome] = await this.#outcomes([part])
+    if (outcome !== undefined) return this.#rescue(destination, owner, part, outcome)
+    owner.published.value += part.items
+    return undefined
   }
 
   async #deadLetter(
