@@ -21,12 +21,12 @@ export interface Profile {
 
 export interface Share {
   readonly what: string
-  /** Of the busy time, 0 to 1. */
+  /** Of the busy samples, 0 to 1. */
   readonly share: number
 }
 
 export interface Hottest {
-  /** Of the time looked at, how much the main thread was busy. */
+  /** Of the samples in the time looked at, how many met the main thread busy. */
   readonly busyShare: number
   readonly functions: readonly Share[]
   /** The same by the file or package that the function belongs to. */
@@ -43,50 +43,56 @@ export function readProfile(file: string): Profile {
 export async function hottest(
   profile: Profile,
   window: TimeWindow | undefined,
-  count: number,
+  countMax: number,
 ): Promise<Hottest> {
   const names = await kernelFunctionNames()
   const functions = new Map<string, number>()
   const places = new Map<string, number>()
-  const self = selfTimes(profile, window)
+  const counts = samplesByNode(profile, window)
   let total = 0
   let busy = 0
   for (const { id, callFrame } of profile.nodes) {
-    const us = self.get(id) ?? 0
+    const count = counts.get(id) ?? 0
     const { functionName, url, lineNumber } = callFrame
-    total += us
-    if (us === 0 || functionName === '(idle)') continue
-    busy += us
+    total += count
+    if (count === 0 || functionName === '(idle)') continue
+    busy += count
     const place = placeOf(url)
     const index = /^wasm-function\[(\d+)\]$/.exec(functionName)?.[1]
     const named = index === undefined ? undefined : names[Number(index)]
     const at = url === '' ? '' : named === undefined ? ` ${place}:${lineNumber + 1}` : ' (kernel)'
-    add(functions, `${named ?? (functionName === '' ? '(anonymous)' : functionName)}${at}`, us)
-    add(places, url === '' ? nativePlace(functionName) : ownerOf(place), us)
+    add(functions, `${named ?? (functionName === '' ? '(anonymous)' : functionName)}${at}`, count)
+    add(places, url === '' ? nativePlace(functionName) : ownerOf(place), count)
   }
-  return { busyShare: busy / total, functions: top(functions, busy, count), places: top(places, busy, count) }
+  return {
+    busyShare: busy / total,
+    functions: top(functions, busy, countMax),
+    places: top(places, busy, countMax),
+  }
 }
 
-function selfTimes(profile: Profile, window: TimeWindow | undefined): Map<number, number> {
-  const self = new Map<number, number>()
+/**
+ * Samples of each node. They are counted and their time differences are not summed: a thread that sleeps or has lost its
+ * core is sampled late, and the gap would be charged to a function that had nothing to do with it.
+ */
+function samplesByNode(profile: Profile, window: TimeWindow | undefined): Map<number, number> {
+  const counts = new Map<number, number>()
   let nowUs = profile.startTime
-  for (const [i, delta] of profile.timeDeltas.entries()) {
-    nowUs += delta
-    // A delta is the time before its sample, so it belongs to the sample before.
-    const id = profile.samples[i - 1]
-    if (id === undefined || (window !== undefined && (nowUs < window.fromUs || nowUs > window.toUs))) continue
-    self.set(id, (self.get(id) ?? 0) + delta)
+  for (const [i, id] of profile.samples.entries()) {
+    nowUs += profile.timeDeltas[i] ?? 0
+    if (window !== undefined && (nowUs < window.fromUs || nowUs > window.toUs)) continue
+    counts.set(id, (counts.get(id) ?? 0) + 1)
   }
-  return self
+  return counts
 }
 
-function add(sums: Map<string, number>, key: string, us: number): void {
-  sums.set(key, (sums.get(key) ?? 0) + us)
+function add(sums: Map<string, number>, key: string, count: number): void {
+  sums.set(key, (sums.get(key) ?? 0) + count)
 }
 
 function top(sums: Map<string, number>, busy: number, count: number): Share[] {
   return [...sums]
-    .map(([what, us]) => ({ what, share: us / busy }))
+    .map(([what, samples]) => ({ what, share: samples / busy }))
     .sort((a, b) => b.share - a.share)
     .slice(0, count)
 }
