@@ -44,7 +44,7 @@ export const limits = {
   /** Bytes of a label or header value that is looked at when a guid is sought. Longer ones hold no guid. */
   guidSourceBytesMax: 4 * KiB,
   /** Guids kept prepared in memory; when there are more, the table starts anew. */
-  guidsCachedMax: 100_000,
+  guidsCachedMax: 20_000,
   /** Guids that have metric series of their own; the rest are counted under `other`. */
   metricGuidsMax: 200,
   /** Sources in one `guid.from` list. */
@@ -55,6 +55,8 @@ export const limits = {
   inflightBytesMax: 128 * MiB,
   /** Bytes of the kernel's memory that are kept from request to request; a larger one is given back. */
   kernelBytesKept: 48 * MiB,
+  /** Milliseconds after the last large request before the kernel's memory shrinks again. */
+  kernelLargeMs: 10_000,
   /** Bytes that a record on its way costs beside its value: its objects here and on the bus. */
   recordOverheadBytes: 512,
   /** Bytes kept in free buffers for reuse. */
@@ -118,6 +120,8 @@ export const limits = {
   kafkaRecordBytesMax: 950_000,
   /** Bytes of record values packed into one produce request for one partition. */
   kafkaProduceBytesMax: 950_000,
+  /** Milliseconds of silence after which a connection to a broker is probed (TCP keep-alive). */
+  kafkaKeepAliveMs: 60_000,
   /** Milliseconds for a connection to a broker. */
   kafkaConnectMsMax: 5_000,
   /** Bytes that key, headers and framing may add to one record's value, for packing. */

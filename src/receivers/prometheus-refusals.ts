@@ -35,9 +35,8 @@ export function describeRefusals(
   if (told.length === 0) return undefined
   const count = told.reduce((sum, one) => sum + one.count, 0)
   const lines = [`${count} of ${stamped.items} items refused, the others are kept:`]
-  for (const { item, reason } of kernel.firstRefused(limits.refusalsNamed)) {
-    if (!silent.has(reason))
-      lines.push(`series ${item} ${nameOf(kernel, version, item)}: ${reasonTexts[reason]} (${reason})`)
+  for (const { item, reason } of kernel.firstRefused(limits.refusalsNamed, silent)) {
+    lines.push(`item ${item} ${nameOf(kernel, version, item)}: ${reasonTexts[reason]} (${reason})`)
   }
   const named = lines.length - 1
   if (count > named) lines.push(told.map((one) => `${one.reason}: ${one.count}`).join(', '))

@@ -136,7 +136,9 @@ export class GuidRules {
         return this.#peers.get(source)?.find(({ range }) => range.check(sender.peer, family(sender.peer)))
           ?.guid
       case 'header': {
-        const values = sender.header(source.name)
+        const headers = sender.header(source.name)
+        // A proxy may have joined what came as several headers (RFC 9110, 5.3); no guid holds a comma.
+        const values = source.match === undefined ? headers.flatMap((value) => value.split(',')) : headers
         if (values.length > 1) {
           return permanent(
             'GP_GUID_HEADER',

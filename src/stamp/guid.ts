@@ -15,25 +15,35 @@ export function isGuid(text: string): boolean {
 
 export class Guid {
   readonly text: string
-  readonly bytes: Buffer
-  /** The whole label field of a remote write 1.0 series: tag, length, name, value. */
-  readonly label: Buffer
   readonly received: Cell
   readonly published: Cell
   readonly deadLettered: Cell
   /** Its slot in the request at hand, valid when `slotRequest` is that request's number. */
   slot = 0
   slotRequest = 0
+  readonly #name: string
   readonly #rejected: (reason: string) => Cell
+  #bytes: Buffer | undefined
+  #label: Buffer | undefined
 
   constructor(text: string, { name, receiver, signal, ledger }: GuidTableOptions) {
     this.text = text
-    this.bytes = Buffer.from(text)
-    this.label = labelField(name, text)
+    this.#name = name
     this.received = ledger.received(receiver, signal, text)
     this.published = ledger.published(signal, text)
     this.deadLettered = ledger.deadLettered(signal, text)
     this.#rejected = (reason) => ledger.rejected(receiver, signal, reason, text)
+  }
+
+  get bytes(): Buffer {
+    this.#bytes ??= Buffer.from(this.text)
+    return this.#bytes
+  }
+
+  /** The whole label field of a remote write 1.0 series: tag, length, name, value. */
+  get label(): Buffer {
+    this.#label ??= labelField(this.#name, this.text)
+    return this.#label
   }
 
   /** Items given back to their senders, by reason. */

@@ -69,6 +69,7 @@ export interface Part {
 
 interface Exports {
   readonly memory: WebAssembly.Memory
+  arenaBytes(): number
   arenaReset(): void
   arenaTake(bytes: number): number
   readonly inflated: WebAssembly.Global
@@ -131,6 +132,8 @@ export class Kernel {
   #payloadAt = 0
   #payloadBytes = 0
   #version: Version = 1
+  /** When the last request that needed a large memory began, on performance.now()'s clock. */
+  #largeAt = 0
 
   constructor() {
     this.#instantiate()
@@ -138,9 +141,18 @@ export class Kernel {
 
   /** Starts a request. Everything handed out before is invalid from here on. */
   begin(): void {
-    // A request of the largest size leaves a large memory behind, which WebAssembly cannot give back.
-    if (this.#exports.memory.buffer.byteLength > limits.kernelBytesKept) this.#instantiate()
+    if (this.#exports.memory.buffer.byteLength > limits.kernelBytesKept) this.#shrink()
     this.#exports.arenaReset()
+  }
+
+  /**
+   * A large request leaves a large memory behind, which WebAssembly cannot give back but as a whole. While large requests
+   * keep coming it stays, since a new one for each would pile up until the collector runs.
+   */
+  #shrink(): void {
+    const now = performance.now()
+    if (this.#exports.arenaBytes() > limits.kernelBytesKept) this.#largeAt = now
+    else if (now - this.#largeAt > limits.kernelLargeMs) this.#instantiate()
   }
 
   /** Inflates a snappy block made of `chunks`. The payload's length, or the kernel's negative code. */
@@ -302,15 +314,19 @@ export class Kernel {
     return this.#words[((this.#exports.refused.value as number) >> 2) + reasonNumber(reason)]!
   }
 
-  /** Numbers of the first refused items with their reasons, at most `max`; for the text of an answer only. */
-  firstRefused(max: number): { item: number; reason: RefusalReason }[] {
+  /**
+   * Numbers of the first refused items with their reasons, at most `max`, passing over the reasons in `silent`; for the
+   * text of an answer only.
+   */
+  firstRefused(max: number, silent: ReadonlySet<RefusalReason>): { item: number; reason: RefusalReason }[] {
     this.#view()
     const first = (this.#exports.rows.value as number) >> 2
     const count = this.#exports.rowCount.value as number
     const found: { item: number; reason: RefusalReason }[] = []
     for (let item = 0; item < count && found.length < max; item++) {
       const state = this.#words[first + item * ROW_WORDS + 7]! | 0
-      if (state < 0) found.push({ item, reason: refusalReasons[-state] as RefusalReason })
+      const reason = state < 0 ? (refusalReasons[-state] as RefusalReason) : undefined
+      if (reason !== undefined && !silent.has(reason)) found.push({ item, reason })
     }
     return found
   }

@@ -71,7 +71,7 @@ for (const [version, build, content] of versions) {
       const reply = await post(fixture.port, body, { headers: content })
       assert.equal(reply.status, 400)
       assert.match(reply.text, /^GP_ITEMS_REJECTED: 1 of 3 items refused, the others are kept:\n/)
-      assert.match(reply.text, /series 1 \{b="1", a="2", guid="team-a", id="bad"\}: .*not sorted/)
+      assert.match(reply.text, /item 1 \{b="1", a="2", guid="team-a", id="bad"\}: .*not sorted/)
       const written = reply.headers['x-prometheus-remote-write-samples-written']
       assert.equal(written, version === 2 ? '2' : undefined)
       assert.deepEqual(

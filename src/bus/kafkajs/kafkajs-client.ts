@@ -44,7 +44,7 @@ class Sockets {
     const socket = ssl
       ? connectTls({ ...ssl, host, port }, onConnect)
       : connectPlain({ host, port }, onConnect)
-    socket.setKeepAlive(true, 60_000).setNoDelay(true)
+    socket.setKeepAlive(true, limits.kafkaKeepAliveMs).setNoDelay(true)
     this.#open.add(socket)
     socket.once('close', () => this.#open.delete(socket))
     if (this.#isCut) queueMicrotask(() => socket.destroy(new Error('the client was cut')))

@@ -1,6 +1,6 @@
 // The kernel: everything that touches each byte of a payload, compiled to WebAssembly (see docs/adr). The host side, with
 // the types and the order of calls, is `../kernel.ts`.
-export { arenaReset, arenaTake } from './memory'
+export { arenaBytes, arenaReset, arenaTake } from './memory'
 export { inflated, snappyInflate, snappyLength } from './snappy'
 export { rulesBegin, rulesName, rulesNameAt, setHashSeed, tupleAt, tupleCount } from './rules'
 export { parts, partCount, refused, rowCount, rows, slotsTake, verdictsTake } from './plan'

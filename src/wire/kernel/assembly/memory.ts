@@ -19,6 +19,11 @@ export const E_SYMBOL_ZERO: i32 = -8
 
 let arenaEnd: usize = 0
 
+/** Bytes of memory that the regions take. */
+export function arenaBytes(): usize {
+  return arenaEnd
+}
+
 /** Forgets all regions. */
 export function arenaReset(): void {
   arenaEnd = (__heap_base + 63) & ~63
@@ -66,26 +71,28 @@ export function copyLoose(target: usize, source: usize, bytes: usize): void {
   }
 }
 
+/** How many bytes the two ranges have in common from their starts, at most `bytesMax`. Looks up to 15 bytes further. */
+// @ts-ignore: decorator
+@inline
+export function commonBytes(a: usize, b: usize, bytesMax: usize): usize {
+  let bytes: usize = 0
+  while (bytes < bytesMax) {
+    const same = <u32>i8x16.bitmask(i8x16.eq(v128.load(a + bytes), v128.load(b + bytes)))
+    if (same != 0xffff) return min(bytes + <usize>ctz(~same), bytesMax)
+    bytes += 16
+  }
+  return bytesMax
+}
+
 /** True when the two ranges of equal length hold the same bytes. */
 export function sameBytes(a: usize, b: usize, bytes: usize): bool {
-  let at: usize = 0
-  while (at + 8 <= bytes) {
-    if (load<u64>(a + at) != load<u64>(b + at)) return false
-    at += 8
-  }
-  while (at < bytes) {
-    if (load<u8>(a + at) != load<u8>(b + at)) return false
-    at++
-  }
-  return true
+  return commonBytes(a, b, bytes) == bytes
 }
 
 /** Byte order of two strings: negative, zero or positive, as memcmp and then the length. */
 export function compareBytes(a: usize, aBytes: usize, b: usize, bBytes: usize): i32 {
-  const least = aBytes < bBytes ? aBytes : bBytes
-  for (let at: usize = 0; at < least; at++) {
-    const d = <i32>load<u8>(a + at) - <i32>load<u8>(b + at)
-    if (d != 0) return d
-  }
+  const least = min(aBytes, bBytes)
+  const same = commonBytes(a, b, least)
+  if (same < least) return <i32>load<u8>(a + same) - <i32>load<u8>(b + same)
   return <i32>aBytes - <i32>bBytes
 }

@@ -17,9 +17,13 @@ export function textBegin(): void {
 // @ts-ignore: decorator
 @inline
 export function checkSample(at: usize, end: usize): bool {
-  // As every sender writes it: 09, eight bytes, 10, a varint of six bytes (any time from 1971 to 2109).
-  if (end - at == 16 && load<u8>(at) == 0x09 && load<u8>(at + 9) == 0x10) {
-    if ((load<u64>(at + 8) & 0x8080808080800000 ^ 0x0080808080800000) == 0) return true
+  // As every sender writes it: 09, eight bytes (left out when the value is 0), 10, a varint of six bytes (any time from
+  // 1971 to 2109).
+  const bytes = end - at
+  if (bytes == 16) {
+    if (load<u8>(at) == 0x09 && (load<u64>(at + 8) & 0x808080808080ff00) == 0x0080808080801000) return true
+  } else if (bytes == 7) {
+    if ((load<u64>(at) & 0x00808080808080ff) == 0x0000808080808010) return true
   }
   return checkSampleSlow(at, end)
 }

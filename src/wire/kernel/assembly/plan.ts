@@ -7,7 +7,7 @@
 //
 // A row's state is 0 after the walk or minus the reason why the item is refused; the plan turns it into its part.
 
-import { E_MEMORY, arenaTake } from './memory'
+import { E_MEMORY, arenaResize, arenaTake } from './memory'
 
 export const ROW: usize = 32
 export const SLOT: usize = 16
@@ -43,6 +43,24 @@ export function rowsBegin(count: i32): i32 {
   rows = arenaTake(<usize>count * ROW)
   rowCount = count
   return rows == 0 ? E_MEMORY : 0
+}
+
+const ROWS_STEP: i32 = 4096
+
+/** Begins rows whose number is not known yet; no other region may be taken until `rowsEnd`. */
+export function rowsOpen(): i32 {
+  rows = arenaTake(<usize>ROWS_STEP * ROW)
+  rowCount = 0
+  return rows == 0 ? E_MEMORY : 0
+}
+
+/** Room for one more row: its address, or 0. */
+// @ts-ignore: decorator
+@inline
+export function rowNext(): usize {
+  const row = rows + <usize>rowCount * ROW
+  if ((++rowCount & (ROWS_STEP - 1)) == 0 && !arenaResize(rows, <usize>(rowCount + ROWS_STEP) * ROW)) return 0
+  return row
 }
 
 /** Makes room for the host's verdicts on `tuples` tuples. Called after the walk. */

@@ -27,7 +27,8 @@ import {
   refuse,
   rowCount,
   rows,
-  rowsBegin,
+  rowNext,
+  rowsOpen,
   slots,
   verdicts,
 } from './plan'
@@ -40,67 +41,68 @@ export let itemCount: i32 = 0
 /** Checks and notes every item. 0, or the code that refuses the request as a whole. */
 export function walkV1(at: usize, bytes: usize, itemsMax: i32, active: u32, opaque: u32, wantExisting: bool): i32 {
   const end = at + bytes
-  const count = countFields(at, end)
-  if (count < 0) return count
-  if (count > itemsMax) return E_ITEMS
-  if (rowsBegin(count) != 0 || tuplesBegin(<usize>count) < 0) return E_MEMORY
+  if (rowsOpen() != 0) return E_MEMORY
+  const code = frameFields(at, end, itemsMax)
+  if (code != 0) return code
+  if (tuplesBegin(<usize>rowCount) < 0) return E_MEMORY
   itemCount = 0
-  let row = rows
-  while (at < end) {
-    const fieldAt = at
-    at = readTag(at, end)
-    const field = fieldNumber
-    const type = wireType
-    let valueAt: usize = 0
-    if (type == 2) {
-      valueAt = readLength(at, end)
-      at = valueAt + length
-    } else at = skipValue(at, end, type)
-    store<u32>(row, <u32>at, 4)
-    store<i32>(row, 0, 28)
-    if (field == 1) {
-      store<u32>(row, <u32>valueAt)
-      store<u32>(row, KIND_SERIES, 20)
-      const tuple = walkSeries(valueAt, at, row, active, opaque, wantExisting)
+  const last = rows + <usize>rowCount * ROW
+  for (let row = rows; row < last; row += ROW) {
+    const kind = load<u32>(row, 20)
+    const start = <usize>load<u32>(row)
+    if (kind == KIND_SERIES) {
+      const tuple = walkSeries(start, load<u32>(row, 4), row, active, opaque, wantExisting)
       if (tuple < 0) return tuple
       store<i32>(row, tuple, 24)
       itemCount++
     } else {
-      store<u32>(row, <u32>fieldAt)
-      store<u32>(row, field == 3 ? KIND_METADATA : KIND_UNKNOWN, 20)
       store<i32>(row, 0, 24)
-      if (field == 3) {
+      store<i32>(row, 0, 28)
+      if (kind == KIND_METADATA) {
+        const valueAt = readLength(readTag(start, end), end)
         textBegin()
-        if (!checkMetadataV1(valueAt, at)) return E_PROTOBUF
+        if (!checkMetadataV1(valueAt, load<u32>(row, 4))) return E_PROTOBUF
         if (brokenText) store<i32>(row, -R_UTF8, 28)
         itemCount++
       }
     }
-    row += ROW
   }
   return 0
 }
 
-/** Counts the top-level fields and checks their frames, so that the walk need not. */
-function countFields(at: usize, end: usize): i32 {
-  let count = 0
+/** Checks the frames of the top-level fields, and gives each its row. */
+function frameFields(at: usize, end: usize, itemsMax: i32): i32 {
   while (at < end) {
+    let start = at
+    let kind = KIND_SERIES
     if (load<u8>(at) == 0x0a) {
-      at = readLength(at + 1, end)
+      start = readLength(at + 1, end)
+      if (start == 0) return E_PROTOBUF
+      at = start + length
+    } else {
+      at = readTag(at, end)
       if (at == 0) return E_PROTOBUF
-      at += length
-      count++
-      continue
+      const field = fieldNumber
+      if (field == 4 || field == 5) return E_OTHER_VERSION
+      if ((field == 1 || field == 3) && wireType != 2) return E_PROTOBUF
+      if (field == 1) {
+        start = readLength(at, end)
+        if (start == 0) return E_PROTOBUF
+        at = start + length
+      } else {
+        kind = field == 3 ? KIND_METADATA : KIND_UNKNOWN
+        at = skipValue(at, end, wireType)
+        if (at == 0) return E_PROTOBUF
+      }
     }
-    at = readTag(at, end)
-    if (at == 0) return E_PROTOBUF
-    if (fieldNumber == 4 || fieldNumber == 5) return E_OTHER_VERSION
-    if ((fieldNumber == 1 || fieldNumber == 3) && wireType != 2) return E_PROTOBUF
-    at = skipValue(at, end, wireType)
-    if (at == 0) return E_PROTOBUF
-    count++
+    if (rowCount >= itemsMax) return E_ITEMS
+    const row = rowNext()
+    if (row == 0) return E_MEMORY
+    store<u32>(row, <u32>start)
+    store<u32>(row, <u32>at, 4)
+    store<u32>(row, kind, 20)
   }
-  return count
+  return 0
 }
 
 let nameAt: usize = 0

@@ -15,8 +15,7 @@ const NAME_BYTES: usize = 256
 
 const names = memory.data(17 * 256)
 const nameBytes = memory.data(17 * 4)
-const byLength = memory.data(256 * 4)
-const byFirst = memory.data(256 * 4)
+const byKey = memory.data(256 * 4)
 const valueAt = memory.data(17 * 4)
 const valueBytes = memory.data(17 * 4)
 const valid = memory.data(256)
@@ -31,8 +30,7 @@ export function rulesNameAt(i: i32): usize {
 /** Begins a new set of rules. */
 export function rulesBegin(): void {
   nameCount = 0
-  memory.fill(byLength, 0, 256 * 4)
-  memory.fill(byFirst, 0, 256 * 4)
+  memory.fill(byKey, 0, 256 * 4)
   // A guid: [A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])? — 1 marks an inner byte, 3 one that may begin and end it.
   for (let c: i32 = 0; c < 256; c++) {
     const alnum = (c >= 48 && c <= 57) || (c >= 65 && c <= 90) || (c >= 97 && c <= 122)
@@ -45,10 +43,8 @@ export function rulesName(bytes: i32): void {
   const bit = <u32>1 << nameCount
   const at = names + <usize>nameCount * NAME_BYTES
   store<u32>(nameBytes + (<usize>nameCount << 2), bytes)
-  const l = byLength + (<usize>(bytes & 255) << 2)
-  store<u32>(l, load<u32>(l) | bit)
-  const f = byFirst + (<usize>load<u8>(at) << 2)
-  store<u32>(f, load<u32>(f) | bit)
+  const key = byKey + keyOf(at, bytes)
+  store<u32>(key, load<u32>(key) | bit)
   nameCount++
 }
 
@@ -66,12 +62,18 @@ export function stampNameBytes(): usize {
   return <usize>load<u32>(nameBytes)
 }
 
-/** Bits of the names that equal the given one; most names leave at the two table look-ups. */
+/** Places a name in the table by its length and first byte. */
+// @ts-ignore: decorator
+@inline
+function keyOf(at: usize, bytes: usize): usize {
+  return ((bytes * 37 + <usize>load<u8>(at)) & 255) << 2
+}
+
+/** Bits of the names that equal the given one; most names leave at the table look-up. */
 // @ts-ignore: decorator
 @inline
 export function matchName(at: usize, bytes: usize): u32 {
-  if (bytes > 255 || bytes == 0) return 0
-  const candidates = load<u32>(byLength + (bytes << 2)) & load<u32>(byFirst + (<usize>load<u8>(at) << 2))
+  const candidates = load<u32>(byKey + keyOf(at, bytes))
   return candidates == 0 ? 0 : matchCandidates(candidates, at, bytes)
 }
 
@@ -80,7 +82,7 @@ function matchCandidates(candidates: u32, at: usize, bytes: usize): u32 {
   while (candidates != 0) {
     const i = ctz(candidates)
     candidates &= candidates - 1
-    if (sameBytes(names + <usize>i * NAME_BYTES, at, bytes)) matched |= <u32>1 << i
+    if (<usize>load<u32>(nameBytes + (<usize>i << 2)) == bytes && sameBytes(names + <usize>i * NAME_BYTES, at, bytes)) matched |= <u32>1 << i
   }
   return matched
 }
@@ -142,6 +144,8 @@ export function tupleAt(i: i32): usize {
 export function tupleOf(found: u32, active: u32, opaque: u32, wantExisting: bool): i32 {
   let mask: u32 = wantExisting ? found & 1 : 0
   let rest = found & active
+  // Neighbours mostly have the value that the one before had.
+  if (last >= 0 && mask == 0 && sameTuple(tupleAt(last), rest & (0 - rest))) return last
   while (rest != 0) {
     const bit = rest & (0 - rest)
     rest ^= bit

@@ -60,10 +60,16 @@ export function readLength(at: usize, end: usize): usize {
     at++
     length = byte
   } else {
-    at = readVarint(at, end)
-    if (at == 0) return 0
-    if (varint > <u64>(end - at)) return 0
-    length = <usize>varint
+    const second = <usize>load<u8>(at, 1)
+    if (second < 0x80 && end - at >= 2) {
+      at += 2
+      length = (byte & 0x7f) | (second << 7)
+    } else {
+      at = readVarint(at, end)
+      if (at == 0) return 0
+      if (varint > <u64>(end - at)) return 0
+      length = <usize>varint
+    }
   }
   return length > end - at ? 0 : at
 }
@@ -104,6 +110,11 @@ export function writeVarint(at: usize, value: u32): usize {
 /** True when no byte of the range is above 0x7f. Reads up to 15 bytes past the end, and does not mind them. */
 export function isAscii(at: usize, end: usize): bool {
   let seen = i8x16.splat(0)
+  while (at + 64 <= end) {
+    const half = v128.or(v128.load(at), v128.load(at, 16))
+    seen = v128.or(v128.or(seen, half), v128.or(v128.load(at, 32), v128.load(at, 48)))
+    at += 64
+  }
   while (at + 16 <= end) {
     seen = v128.or(seen, v128.load(at))
     at += 16
