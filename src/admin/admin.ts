@@ -4,11 +4,11 @@
  */
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { permanent } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { version } from '../telemetry/version.ts'
+import { listenError } from '../transport/listen-error.ts'
 
 export interface Readiness {
   readonly ok: boolean
@@ -29,7 +29,7 @@ export interface AdminOptions {
 }
 
 export interface Admin {
-  /** Starts to serve. Throws GP_PORT_TAKEN when the port is in use, and the system's error otherwise. */
+  /** Starts to serve. Throws GP_PORT_TAKEN, or GP_CONFIG when the host cannot be used. */
   listen(): Promise<void>
   /** Ends every connection at once, a request in the middle too: nothing here may hold up a drain. */
   close(): Promise<void>
@@ -57,10 +57,7 @@ export function createAdmin(options: AdminOptions): Admin {
       try {
         await server.listen({ host, port })
       } catch (error) {
-        const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-        if (!isTaken) throw error
-        const text = `Port ${port} of ${host} is taken: set admin.port to another, or admin: off`
-        throw permanent('GP_PORT_TAKEN', text, error)
+        throw listenError(error as NodeJS.ErrnoException, host, port, 'admin')
       }
       const bound = server.server.address()
       address = typeof bound === 'object' && bound !== null ? bound : undefined

@@ -9,6 +9,7 @@ import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type Answer, answerFor } from './answer.ts'
 import { continues } from './body.ts'
+import { listenError } from './listen-error.ts'
 
 /** One request as a receiver sees it. */
 export interface HttpRequest {
@@ -97,7 +98,7 @@ export class HttpListener {
     try {
       await this.#fastify.listen({ host, port })
     } catch (error) {
-      throw listenError(error as NodeJS.ErrnoException, host, port)
+      throw listenError(error as NodeJS.ErrnoException, host, port, 'listeners.http')
     }
     return (this.#servers[0]!.address() as AddressInfo).port
   }
@@ -230,28 +231,6 @@ function endUnread(request: IncomingMessage, response: ServerResponse, text: str
     response.end()
   }
   request.once('end', end).once('close', end).resume()
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): unknown {
-  switch (error.code) {
-    case 'EADDRINUSE':
-      return permanent(
-        'GP_PORT_TAKEN',
-        `${host}:${port} is taken; stop what listens there, or move listeners.http.port`,
-      )
-    case 'EACCES':
-      return permanent(
-        'GP_CONFIG',
-        `${host}:${port} may not be used by this user; move listeners.http.port above 1023`,
-        error,
-      )
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return permanent('GP_CONFIG', `${host} is no address of this machine; mend listeners.http.host`, error)
-    default:
-      return error
-  }
 }
 
 function serve(
