@@ -5,6 +5,7 @@
  * Errors are those of node:fs, with `code` set (ENOENT, ENOSPC, EIO, EROFS …).
  */
 import * as fs from 'node:fs'
+import { dirname, resolve } from 'node:path'
 
 export interface SegmentFile {
   /** Reads into all of `target` from byte `position` of the file; fewer bytes only at the file's end. */
@@ -30,7 +31,7 @@ export type OpenMode = 'read' | 'write' | 'create'
 export interface FileSystem {
   open(path: string, mode: OpenMode): Promise<SegmentFile>
   list(directory: string): Promise<DirectoryEntry[]>
-  /** With its parents; no error when it is there. */
+  /** With its parents, durably; no error when it is there. */
   makeDirectory(path: string): Promise<void>
   syncDirectory(path: string): Promise<void>
   rename(source: string, target: string): Promise<void>
@@ -119,7 +120,19 @@ export const nodeFileSystem: FileSystem = {
   },
 
   async makeDirectory(path) {
-    await fs.promises.mkdir(path, { recursive: true })
+    const made = await fs.promises.mkdir(path, { recursive: true })
+    // A name is durable once its parent is synced. Also when nothing was made: whoever made it may have died before.
+    let last = resolve(path)
+    const first = made === undefined ? last : resolve(made)
+    for (;;) {
+      const parent = dirname(last)
+      await this.syncDirectory(parent).catch((error: unknown) => {
+        // A parent that this user may not list cannot be synced by him; its owner made it what it is.
+        if (fileErrorCode(error) !== 'EACCES') throw error
+      })
+      if (last === first || parent === last) return
+      last = parent
+    }
   },
 
   async syncDirectory(path) {

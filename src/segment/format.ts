@@ -53,9 +53,10 @@
  *
  * When a log is opened for writing its last segment is read from end to end; earlier ones were complete before their
  * successor was made. A record that the file ends inside of is a torn tail: never acknowledged, it is cut off. A
- * damaged record is copied to `quarantine/<segment>-<byte position>.bad`, left where it is, and skipped. What follows
- * a damaged head is found again by the marker; if no further head follows, the rest is copied to the quarantine and
- * cut off. A last segment whose two headers are both damaged is moved to the quarantine. Each of these is reported,
+ * damaged record is copied to `quarantine/<segment>-<byte position>.bad` (`-2.bad` … when that name holds other damage),
+ * left where it is, and skipped. What follows a damaged head is found again by the marker; if no further head follows,
+ * the rest is copied to the quarantine and, once the copy is durable, cut off; without a copy it stays, and a new file
+ * is begun. A last segment whose two headers are both damaged is moved to the quarantine. Each of these is reported,
  * none keeps the log from opening.
  *
  * READING

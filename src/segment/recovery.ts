@@ -79,8 +79,7 @@ export async function recoverDirectory(place: Place): Promise<Recovered> {
   try {
     file = await fs.open(path, 'write')
     bytes = await file.bytes()
-    const recovered = await recoverLast(place, file, path, last, bytes)
-    return { closed, ...recovered }
+    return { closed, ...(await recoverLast(place, file, path, last, bytes, closed)) }
   } catch (error) {
     await file?.close().catch(() => undefined)
     if (fileErrorCode(error) === 'EROFS' || fileErrorCode(error) === 'EACCES') throw error
@@ -97,12 +96,14 @@ function offsetAbove(firstOffset: number, bytes: number): number {
   return firstOffset + Math.ceil(bytes / recordHeadBytes) + 1
 }
 
+/** Pushes the segment to `closed` when it cannot be written on. */
 async function recoverLast(
   place: Place,
   file: SegmentFile,
   path: string,
   firstOffset: number,
   bytes: number,
+  closed: ClosedSegment[],
 ): Promise<{ active: ActiveSegment | undefined; nextOffset: number }> {
   const bytesOfHeader = Buffer.alloc(fileHeaderBytes)
   const header = parseFileHeader(bytesOfHeader.subarray(0, await file.read(bytesOfHeader, 0)))
@@ -117,6 +118,7 @@ async function recoverLast(
     const target = join(place.directory, quarantineFolder, segmentName(firstOffset))
     await place.fs.makeDirectory(join(place.directory, quarantineFolder))
     await place.fs.rename(path, target)
+    await place.fs.syncDirectory(join(place.directory, quarantineFolder))
     place.onEvent({ kind: 'segment_unreadable', file: path, bytes, reason: header, quarantine: target })
     return { active: undefined, nextOffset: offsetAbove(firstOffset, bytes) }
   }
@@ -143,36 +145,46 @@ async function recoverLast(
         quarantine,
       })
     } else {
-      if (scanned.bytes > 0) nextOffset += await cutTail(place, file, path, firstOffset, scanned)
+      const tail = await recoverTail(place, file, path, firstOffset, scanned)
+      nextOffset += tail.offsets
       // What was found may never have been synced; from here on it counts as durable.
       await file.datasync()
+      if (!tail.isCut) {
+        await file.close()
+        closed.push({ firstOffset, bytes, modifiedMs: Date.now() })
+        return { active: undefined, nextOffset }
+      }
       return { active: { file, path, firstOffset, salt: header.salt, bytes: position }, nextOffset }
     }
   }
 }
 
-/** Returns how many offsets the tail may have used. */
-async function cutTail(
+/**
+ * Cuts off what lies behind the last record, unless it may hold records and no copy of it could be made: then it stays,
+ * and the next record begins a new segment. `offsets` is how many of them the tail may have used.
+ */
+async function recoverTail(
   place: Place,
   file: SegmentFile,
   path: string,
   firstOffset: number,
   tail: { position: number; bytes: number; isDamaged: boolean },
-): Promise<number> {
+): Promise<{ offsets: number; isCut: boolean }> {
   const { position, bytes } = tail
-  const mayHoldRecords = tail.isDamaged && bytes >= recordHeadBytes
-  if (mayHoldRecords) {
-    const quarantine = await setAside(place, file, firstOffset, position, bytes)
-    const reason = 'the head of a record is damaged and none follows it'
-    place.onEvent({ kind: 'bad_record', file: path, position, bytes, offset: undefined, reason, quarantine })
-  } else {
+  if (bytes === 0) return { offsets: 0, isCut: true }
+  if (!tail.isDamaged || bytes < recordHeadBytes) {
     place.onEvent({ kind: 'torn_tail', file: path, position, bytes })
+    await file.truncate(position)
+    return { offsets: 0, isCut: true }
   }
-  await file.truncate(position)
-  return mayHoldRecords ? offsetAbove(0, bytes) : 0
+  const quarantine = await setAside(place, file, firstOffset, position, bytes)
+  const reason = 'the head of a record is damaged and none follows it'
+  place.onEvent({ kind: 'bad_record', file: path, position, bytes, offset: undefined, reason, quarantine })
+  if (quarantine !== undefined) await file.truncate(position)
+  return { offsets: offsetAbove(0, bytes), isCut: quarantine !== undefined }
 }
 
-/** Copies damaged bytes to the quarantine, if they fit, and names the copy. Failing to do so is no failure. */
+/** Copies damaged bytes to the quarantine, if they fit, and names the durable copy. Failing to do so is no failure. */
 async function setAside(
   place: Place,
   file: SegmentFile,
@@ -182,43 +194,83 @@ async function setAside(
 ): Promise<string | undefined> {
   const { fs, directory } = place
   const folder = join(directory, quarantineFolder)
-  const name = `${segmentName(firstOffset).slice(0, -'.seg'.length)}-${position}.bad`
-  const path = join(folder, name)
+  const stem = `${segmentName(firstOffset).slice(0, -'.seg'.length)}-${position}`
+  const unfinished = join(folder, `${stem}.tmp`)
   try {
     await fs.makeDirectory(folder)
+    await fs.unlink(unfinished).catch(() => undefined)
+    const sizes = new Map<string, number>()
     let held = 0
-    for (const entry of await fs.list(folder)) {
-      if (entry.name === name) return path
-      held += (await fs.stat(join(folder, entry.name))).bytes
+    for (const { name } of await fs.list(folder)) {
+      const size = (await fs.stat(join(folder, name))).bytes
+      sizes.set(name, size)
+      held += size
+    }
+    // The same damage met again has its copy; other damage at a position that was cut and written anew gets its own.
+    let name = `${stem}.bad`
+    for (let count = 2; sizes.has(name); count++) {
+      const path = join(folder, name)
+      if (sizes.get(name) === bytes && (await isCopy(fs, path, file, position, bytes))) return path
+      name = `${stem}-${count}.bad`
     }
     if (held + bytes > limits.quarantineBytesMax) return undefined
-    const copy = await fs.open(path, 'create')
-    try {
-      await copyRange(file, position, bytes, copy)
-      await copy.sync()
-    } finally {
-      await copy.close()
-    }
-    return path
+    await copyRange(fs, file, position, bytes, unfinished)
+    await fs.rename(unfinished, join(folder, name))
+    await fs.syncDirectory(folder)
+    return join(folder, name)
   } catch {
+    await fs.unlink(unfinished).catch(() => undefined)
     return undefined
   }
 }
 
-async function copyRange(
+async function isCopy(
+  fs: FileSystem,
+  path: string,
   source: SegmentFile,
   position: number,
   bytes: number,
-  target: SegmentFile,
+): Promise<boolean> {
+  const copy = await fs.open(path, 'read')
+  try {
+    for await (const { chunk, done } of chunksOf(source, position, bytes)) {
+      const other = Buffer.alloc(chunk.length)
+      if ((await copy.read(other, done)) < chunk.length || !other.equals(chunk)) return false
+    }
+    return true
+  } finally {
+    await copy.close()
+  }
+}
+
+async function copyRange(
+  fs: FileSystem,
+  source: SegmentFile,
+  position: number,
+  bytes: number,
+  path: string,
 ): Promise<void> {
+  const copy = await fs.open(path, 'create')
+  try {
+    for await (const { chunk, done } of chunksOf(source, position, bytes)) await writeAll(copy, [chunk], done)
+    await copy.sync()
+  } finally {
+    await copy.close()
+  }
+}
+
+/** The bytes from `position` on; each chunk is valid until the next. Throws when there are fewer than `bytes`. */
+async function* chunksOf(
+  source: SegmentFile,
+  position: number,
+  bytes: number,
+): AsyncGenerator<{ chunk: Buffer; done: number }> {
   const buffer = Buffer.allocUnsafeSlow(Math.min(bytes, limits.segmentReadBytes))
   for (let done = 0; done < bytes; ) {
-    const count = await source.read(
-      buffer.subarray(0, Math.min(buffer.length, bytes - done)),
-      position + done,
-    )
-    if (count === 0) return
-    await writeAll(target, [buffer.subarray(0, count)], done)
+    const wanted = buffer.subarray(0, Math.min(buffer.length, bytes - done))
+    const count = await source.read(wanted, position + done)
+    if (count === 0) throw new Error('the file became shorter while it was read')
+    yield { chunk: wanted.subarray(0, count), done }
     done += count
   }
 }

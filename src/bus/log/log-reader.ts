@@ -7,6 +7,7 @@ import { type FileSystem, fileErrorCode, nodeFileSystem } from '../../segment/fi
 import type { ParsedRecord } from '../../segment/format.ts'
 import { SegmentReader } from '../../segment/reader.ts'
 import type { BusReader, ReadOptions, StoredRecord } from '../bus.ts'
+import { recordHeaders } from '../headers.ts'
 import { listTopics } from './topics.ts'
 
 export interface LogReaderOptions {
@@ -125,7 +126,6 @@ export class LogReader implements BusReader {
   }
 }
 
-/** The header names are those of a Kafka record, so that a consumer finds the same on every bus. */
 function toStoredRecord(topic: string, record: ParsedRecord): StoredRecord {
   return {
     topic,
@@ -133,14 +133,7 @@ function toStoredRecord(topic: string, record: ParsedRecord): StoredRecord {
     offset: record.offset,
     timestampMs: record.receivedAtMs,
     key: record.guid,
-    headers: {
-      guid: record.guid,
-      encoding: record.encoding,
-      items: String(record.items),
-      batch_id: record.batchId,
-      received_at: String(record.receivedAtMs),
-      ...record.headers,
-    },
+    headers: recordHeaders(record),
     value: Buffer.from(record.value),
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileHeaderBytes, segmentName } from '../../../src/segment/format.ts'
-import { MemoryFileSystem } from './memory-file-system.ts'
+import { diskError, MemoryFileSystem } from './memory-file-system.ts'
 import { directory, idsOf, openWriter, readAll, record } from './support.ts'
 
 const path = `${directory}/${segmentName(0)}`
@@ -142,4 +142,75 @@ test('a disk that cannot read the last segment does not keep the log from openin
   assert.equal(await writer.append([record('new')]).settled, undefined)
   await writer.close(1000)
   assert.deepEqual(idsOf((await readAll(fs)).records), [...ids, 'new'])
+})
+
+/** The sample with a damaged head in its last record, so that nothing follows the damage. */
+async function damagedTail(): Promise<{ bytes: Buffer; tailAt: number }> {
+  const { bytes, ends } = await sample()
+  const tailAt = ends.at(-2)!
+  bytes[tailAt + 12]! ^= 1
+  return { bytes, tailAt }
+}
+
+test('a damaged end of which no copy can be made is not cut off; the log goes on in a new file', async () => {
+  const { bytes, tailAt } = await damagedTail()
+  const fs = new MemoryFileSystem()
+  fs.put(path, bytes)
+  fs.hook = (operation, file) => {
+    if (operation === 'writev' && file.includes('quarantine')) throw diskError('ENOSPC')
+    return undefined
+  }
+  const { writer, events } = await openWriter(fs)
+  assert.equal(events[0]?.kind === 'bad_record' ? events[0].quarantine : 'no event', undefined)
+  assert.equal(await writer.append([record('new')]).settled, undefined)
+  await writer.close(1000)
+  assert.deepEqual(
+    fs.bytesOf(path).subarray(tailAt),
+    bytes.subarray(tailAt),
+    'the damaged bytes are still there',
+  )
+  assert.deepEqual(idsOf((await readAll(fs)).records), [...ids.slice(0, -1), 'new'])
+  assert.deepEqual(
+    fs.paths().filter((name) => name.includes('quarantine')),
+    [],
+    'no half copy is left',
+  )
+})
+
+test('a copy that a dying program left half made is not taken for the copy', async () => {
+  const { bytes, tailAt } = await damagedTail()
+  for (let fault = 0; fault < 40; fault++) {
+    const fs = new MemoryFileSystem()
+    fs.put(path, bytes)
+    // From this operation on nothing is done any more, as when the program dies; then the power goes.
+    fs.hook = () => {
+      if (fs.operations > fault) throw diskError('EIO')
+      return undefined
+    }
+    await openWriter(fs).then(
+      ({ writer }) => writer.close(0),
+      () => undefined,
+    )
+    fs.crash(() => 0.9)
+    const { writer } = await openWriter(fs)
+    await writer.close(1000)
+    const tail = bytes.subarray(tailAt)
+    const copies = fs.paths().filter((name) => fs.bytesOf(name).includes(tail))
+    assert.notDeepEqual(copies, [], `fault at operation ${fault}: the damaged bytes are gone`)
+  }
+})
+
+test('other damage at a position that was cut and written anew gets a copy of its own', async () => {
+  const { bytes, tailAt } = await damagedTail()
+  const fs = new MemoryFileSystem()
+  fs.put(path, bytes)
+  await openWriter(fs).then(({ writer }) => writer.close(1000))
+  const again = Buffer.from(bytes)
+  again[tailAt + 20]! ^= 1
+  fs.put(path, again)
+  const { writer, events } = await openWriter(fs)
+  await writer.close(1000)
+  const event = events[0]
+  assert.ok(event?.kind === 'bad_record' && event.quarantine !== undefined)
+  assert.deepEqual(fs.bytesOf(event.quarantine), again.subarray(tailAt))
 })
