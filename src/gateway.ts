@@ -8,7 +8,7 @@ import type { BusConfig, Config } from './config/config.ts'
 import { limits } from './limits.ts'
 import { paths, RemoteWriteReceiver, receiverName } from './receivers/prometheus-remote-write.ts'
 import { Batcher } from './route/batcher.ts'
-import { Budget } from './route/budget.ts'
+import { Budget, BudgetShare } from './route/budget.ts'
 import { BufferPool } from './route/pool.ts'
 import { GuidTable } from './stamp/guid.ts'
 import { GuidRules } from './stamp/guid-rules.ts'
@@ -118,7 +118,7 @@ export class Gateway {
         kernel: new Kernel(),
         bus: this.#bus,
         batcher: this.#batcher,
-        budget: this.#budget,
+        budget: new BudgetShare(this.#budget, limits.bodiesShareMax),
         metrics: this.#metrics,
         told: (key, fields, message) => this.#throttled.warn(key, fields, message),
       },

@@ -19,7 +19,9 @@ export const limits = {
   requestItemsMax: 1_000_000,
   /** Symbols in one remote write 2.0 request. Over it: 413. */
   requestSymbolsMax: 2_000_000,
-  /** Bytes that one 2.0 request may become when its symbols are repeated for each of its guids. Over it: 413. */
+  /** Bytes of top-level fields that this version does not know, in one request. Over it: 413. */
+  unknownBytesMax: 64 * KiB,
+  /** Bytes that one request may become by its stamps, and in 2.0 by symbols repeated for each guid. Over it: 413. */
   expandedBytesMax: 64 * MiB,
   /** Levels of nested protobuf messages that are followed. The messages of remote write need four. */
   nestingMax: 8,
@@ -59,6 +61,8 @@ export const limits = {
   kernelLargeMs: 10_000,
   /** Bytes that a record on its way costs beside its value: its objects here and on the bus. */
   recordOverheadBytes: 512,
+  /** Share of the bytes in flight that bodies may take while they are read; the rest is for what is complete. */
+  bodiesShareMax: 0.5,
   /** Bytes kept in free buffers for reuse. */
   poolBytesMax: 32 * MiB,
   /** Refused items that an answer names; Prometheus logs 1,024 bytes of it. */
@@ -71,6 +75,8 @@ export const limits = {
   // ---- route ------------------------------------------------------------------------------------------------
   /** Milliseconds that a record waits for company of the same guid. */
   lingerMs: 3,
+  /** Records that are ready at once and are appended each for itself; more of them share one append. */
+  appendsApartMax: 64,
   /** Bytes at which a record is closed and sent. Below Kafka's default 1,048,588 with room for key and headers. */
   recordBytesTarget: 900 * KiB,
   /** Milliseconds after which an append that has not settled counts as failed, and its senders get 503. */
@@ -180,6 +186,10 @@ const relations: readonly [boolean, string][] = [
     'the largest request must fit the log as one record',
   ],
   [limits.inflatedBytesMax * 2 <= limits.inflightBytesMax, 'the largest request must fit the budget'],
+  [
+    limits.bodyBytesMax <= limits.inflightBytesMax * limits.bodiesShareMax,
+    'the largest body must fit the share of the bodies',
+  ],
   [limits.headersMsMax <= limits.requestMsMax, 'headers are a part of the request'],
   [limits.kafkaProduceBytesMax < 1_000_000, 'a produce must stay below the smallest common broker limit'],
   [limits.kafkaProducerRecordsMax < 2 ** 31, 'a sequence number has 31 bits'],

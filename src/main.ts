@@ -20,10 +20,12 @@ async function run(options: RunOptions, io: Io): Promise<number> {
     return exitCodes.failed
   }
   const log = createLogger(first.config.logging)
+  survive(log)
+  // From here on a signal is ours: one that comes while the bus is being opened must not end the process half-way.
+  const signals = new Signals()
   // Loaded only now: `check` and `tail` need none of it.
   const { Gateway } = await import('./gateway.ts')
   const gateway = new Gateway(first.config, log)
-  survive(log)
   try {
     await gateway.start()
   } catch (error) {
@@ -31,7 +33,7 @@ async function run(options: RunOptions, io: Io): Promise<number> {
     log.fatal({ code: error.code }, error.message)
     return exitCodes.failed
   }
-  process.on('SIGHUP', () => {
+  signals.onReload(() => {
     const next = load()
     if (next.config !== undefined) gateway.reload(next.config)
     else {
@@ -39,10 +41,8 @@ async function run(options: RunOptions, io: Io): Promise<number> {
       log.error({ problems }, 'the new configuration has problems; the old one stays')
     }
   })
-  const { promise: hurry, resolve } = Promise.withResolvers<void>()
-  await stopSignal()
-  for (const signal of stopSignals) process.on(signal, () => resolve())
-  const inTime = await gateway.drain(hurry)
+  await signals.stop
+  const inTime = await gateway.drain(signals.hurry)
   log.info(
     { inTime },
     inTime ? 'drained; goodbye' : 'stopped before everything was drained; it was not acknowledged',
@@ -50,16 +50,32 @@ async function run(options: RunOptions, io: Io): Promise<number> {
   return inTime ? exitCodes.ok : exitCodes.failed
 }
 
-const stopSignals = ['SIGTERM', 'SIGINT'] as const
+/** SIGTERM and SIGINT: the first stops, the second hurries. SIGHUP: reload, remembered until somebody can. */
+class Signals {
+  readonly stop: Promise<void>
+  readonly hurry: Promise<void>
+  #reload: (() => void) | undefined
+  #reloadWanted = false
 
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = (): void => {
-      for (const signal of stopSignals) process.off(signal, stop)
-      resolve()
+  constructor() {
+    const stop = Promise.withResolvers<void>()
+    const hurry = Promise.withResolvers<void>()
+    this.stop = stop.promise
+    this.hurry = hurry.promise
+    let count = 0
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => (count++ === 0 ? stop.resolve() : hurry.resolve()))
     }
-    for (const signal of stopSignals) process.on(signal, stop)
-  })
+    process.on('SIGHUP', () => {
+      if (this.#reload === undefined) this.#reloadWanted = true
+      else this.#reload()
+    })
+  }
+
+  onReload(reload: () => void): void {
+    this.#reload = reload
+    if (this.#reloadWanted) reload()
+  }
 }
 
 /** A promise that nobody waits for may fail without harm; an exception that nobody caught leaves an unknown state. */
@@ -76,9 +92,14 @@ function survive(log: Logger): void {
   })
 }
 
-const code = await cli(
+process.exitCode = await cli(
   process.argv.slice(2),
   { stdout: process.stdout, stderr: process.stderr, env: process.env, cwd: process.cwd(), interrupt },
-  { run },
+  {
+    run: async (options, io) => {
+      const code = await run(options, io)
+      // A disk or a socket that hangs would keep the process alive for ever; the log is written synchronously.
+      process.exit(code)
+    },
+  },
 )
-process.exitCode = code

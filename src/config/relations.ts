@@ -48,14 +48,10 @@ function checkSizes({ busKind, written: { kafka, limits, log } }: Facts, problem
     const why = 'retention deletes whole segments'
     atMost(['log', 'segmentBytes'], log.segmentBytes, 'log.retentionBytes', log.retentionBytes, why)
   }
-  const budget = 'the largest request must fit the budget'
-  atMost(['limits', 'bodyBytes'], limits.bodyBytes, 'limits.inflightBytes', limits.inflightBytes, budget)
-  if (limits.inflatedBytes * 2 > limits.inflightBytes) {
-    problem(
-      ['limits', 'inflatedBytes'],
-      `is ${limits.inflatedBytes}, more than half of limits.inflightBytes, which is ${limits.inflightBytes}: a request and its records must fit together`,
-      'Lower it, or raise limits.inflightBytes.',
-    )
+  const half = `more than half of limits.inflightBytes, which is ${limits.inflightBytes}: a request and its records must fit together`
+  for (const name of ['bodyBytes', 'inflatedBytes'] as const) {
+    if (limits[name] * 2 <= limits.inflightBytes) continue
+    problem(['limits', name], `is ${limits[name]}, ${half}`, 'Lower it, or raise limits.inflightBytes.')
   }
   const drain = 'a drain must outlast one append'
   atMost(['limits', 'appendMs'], limits.appendMs, 'limits.drainMs', limits.drainMs, drain)

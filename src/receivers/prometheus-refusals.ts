@@ -118,12 +118,17 @@ export function malformed(problem: KernelProblem, version: Version): GuidepostEr
     case 'too_large':
       return permanent(
         'GP_BODY_TOO_LARGE',
-        `the request becomes more than ${limits.expandedBytesMax} bytes when it is split by guid; send smaller batches`,
+        `the request becomes more than ${limits.expandedBytesMax} bytes when it is stamped; send smaller batches`,
       )
     case 'other_version':
       return permanent(
         'GP_BODY_MALFORMED',
         `the body is not a ${message} but looks like the other version; Content-Type must say which (proto=…)`,
+      )
+    case 'unknown':
+      return permanent(
+        'GP_BODY_TOO_LARGE',
+        `the request has more than ${limits.unknownBytesMax} bytes in fields that are not part of ${message}`,
       )
     case 'symbols':
       return permanent('GP_BODY_MALFORMED', 'a symbol is not UTF-8')

@@ -51,6 +51,15 @@ export interface RemoteWriteSettings {
   readonly limits: LimitsConfig
 }
 
+/** A whole request, and what its headers and the rules at its arrival say of it. */
+interface Content {
+  readonly body: Body
+  readonly encoding: BodyEncoding
+  readonly version: Version
+  readonly guid: RequestGuid
+  readonly settings: RemoteWriteSettings
+}
+
 export class RemoteWriteReceiver {
   readonly #options: RemoteWriteOptions
   readonly #destinations: Record<Version, Destination>
@@ -83,7 +92,9 @@ export class RemoteWriteReceiver {
   }
 
   async #receive(request: HttpRequest, version: Version): Promise<Answer> {
-    const { rules, limits } = this.#settings
+    // A reload in the middle of a request must not mix two sets of rules.
+    const settings = this.#settings
+    const { rules, limits } = settings
     const { budget, metrics } = this.#options
     const nothing = writtenHeaders(version, noneWritten)
     const encoding = encodingOf(request.raw.headers['content-encoding'])
@@ -97,24 +108,22 @@ export class RemoteWriteReceiver {
     if (body instanceof GuidepostError) return this.#refuse(body, reasonOf(body), nothing)
     metrics.receivedBytes(receiverName, body.bytes)
     try {
-      return await this.#forward(body, encoding, version, guid, request.connection, receivedAtMs)
+      return await this.#forward(
+        { body, encoding, version, guid, settings },
+        request.connection,
+        receivedAtMs,
+      )
     } finally {
       body.release()
     }
   }
 
   /** From the whole body to the answer. Everything up to the submission happens in one turn, for the kernel's sake. */
-  async #forward(
-    body: Body,
-    encoding: BodyEncoding,
-    version: Version,
-    guid: RequestGuid,
-    connection: number,
-    receivedAtMs: number,
-  ): Promise<Answer> {
+  async #forward(content: Content, connection: number, receivedAtMs: number): Promise<Answer> {
     const { kernel, batcher, budget } = this.#options
+    const { version, body } = content
     const nothing = writtenHeaders(version, noneWritten)
-    const stamped = this.#stamp(body, encoding, version, guid)
+    const stamped = this.#stamp(content)
     if (stamped instanceof GuidepostError) return this.#refuse(stamped, reasonOf(stamped), nothing)
     const source = new StampedRecords(kernel, stamped)
     const refusal = describeRefusals(kernel, version, stamped)
@@ -131,12 +140,11 @@ export class RemoteWriteReceiver {
     return answerFor(refusal, headers)
   }
 
-  #stamp(body: Body, encoding: BodyEncoding, version: Version, guid: RequestGuid): Stamped | GuidepostError {
+  #stamp({ body, encoding, version, guid, settings }: Content): Stamped | GuidepostError {
     const { kernel, batcher } = this.#options
-    const { rules, limits } = this.#settings
-    const loaded = load(kernel, body, encoding, limits.inflatedBytes)
+    const loaded = load(kernel, body, encoding, settings.limits.inflatedBytes)
     if (loaded !== undefined) return loaded
-    const stamped = stamp(kernel, version, rules, guid, batcher.recordBytes)
+    const stamped = stamp(kernel, version, settings.rules, guid, batcher.recordBytes)
     return typeof stamped === 'string' ? malformed(stamped, version) : stamped
   }
 
@@ -162,7 +170,7 @@ export class RemoteWriteReceiver {
       encoding: version === 1 ? 'prometheus_remote_write_1' : 'prometheus_remote_write_2',
       joins: version === 1,
       cut: (owner, value, bytesMax) =>
-        cutRecord(this.#options.kernel, version, this.#settings.rules, owner as Guid, value, bytesMax),
+        cutRecord(this.#options.kernel, version, owner as Guid, value, bytesMax),
     }
   }
 }

@@ -226,7 +226,10 @@ export class Batcher {
     if (this.#ready.length === 0) return
     const ready = this.#ready
     this.#ready = []
-    void this.#append(ready)
+    // Each record is answered when it is durable, whatever becomes of its neighbours; only a crowd shares one append,
+    // whose bookkeeping would otherwise cost more than the records.
+    if (ready.length > limits.appendsApartMax) void this.#append(ready)
+    else for (const one of ready) void this.#append([one])
   }
 
   async #append(ready: readonly Ready[]): Promise<void> {

@@ -15,20 +15,21 @@ export function isGuid(text: string): boolean {
 
 export class Guid {
   readonly text: string
+  /** The label or attribute under which it is stamped. */
+  readonly name: string
   readonly received: Cell
   readonly published: Cell
   readonly deadLettered: Cell
   /** Its slot in the request at hand, valid when `slotRequest` is that request's number. */
   slot = 0
   slotRequest = 0
-  readonly #name: string
   readonly #rejected: (reason: string) => Cell
   #bytes: Buffer | undefined
   #label: Buffer | undefined
 
   constructor(text: string, { name, receiver, signal, ledger }: GuidTableOptions) {
     this.text = text
-    this.#name = name
+    this.name = name
     this.received = ledger.received(receiver, signal, text)
     this.published = ledger.published(signal, text)
     this.deadLettered = ledger.deadLettered(signal, text)
@@ -42,7 +43,7 @@ export class Guid {
 
   /** The whole label field of a remote write 1.0 series: tag, length, name, value. */
   get label(): Buffer {
-    this.#label ??= labelField(this.#name, this.text)
+    this.#label ??= labelField(this.name, this.text)
     return this.#label
   }
 

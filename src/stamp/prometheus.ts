@@ -94,14 +94,13 @@ function refusals(kernel: Kernel): { reason: RefusalReason; count: number }[] {
 export function cutRecord(
   kernel: Kernel,
   version: Version,
-  rules: GuidRules,
   guid: Guid,
   value: Buffer,
   bytesMax: number,
 ): { value: Buffer; items: number }[] {
   kernel.begin()
   if (kernel.putPlain([value], value.length) < 0) return []
-  kernel.useRules({ names: rules.kernel.names.slice(0, 1) })
+  kernel.useRules({ names: [Buffer.from(guid.name)] })
   if (kernel.walk(version, 0, 0, false) < 0) return []
   if (!kernel.setVerdicts(new Array<number>(kernel.tupleCount).fill(0))) return []
   if (!kernel.setSlots([version === 1 ? guid.label : guid.bytes])) return []

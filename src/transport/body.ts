@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import { constants as zlib, zstdDecompressSync } from 'node:zlib'
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
+import { KiB } from '../limits.ts'
 
 /** Where bytes in flight are counted; the route's `Budget` is one. */
 export interface ByteBudget {
@@ -16,8 +17,9 @@ export interface ByteBudget {
 
 export interface Body {
   readonly chunks: readonly Buffer[]
-  /** Sum of the chunks; charged to the budget until `release`. */
+  /** Sum of the chunks. */
   readonly bytes: number
+  /** Gives the bytes back to the budget and forgets the chunks. */
   release(): void
 }
 
@@ -30,6 +32,61 @@ export function overloaded(budget: ByteBudget): GuidepostError {
     'GP_OVERLOADED',
     `too much is in flight (limits.inflightBytes is ${budget.bytesMax}); try again`,
   )
+}
+
+/** Chunks below this are copied together: each holds much more memory than its bytes when a body comes in crumbs. */
+const SMALL_BYTES = 4 * KiB
+const GATHER_BYTES = 16 * KiB
+
+/** The chunks of one body, and what they take from the budget. */
+class Gathered {
+  readonly chunks: Buffer[] = []
+  bytes = 0
+  readonly #budget: ByteBudget
+  #charged = 0
+  /** Where small chunks are copied; its filled part is the last of `chunks`. */
+  #gather: Buffer | undefined
+  #filled = 0
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget
+  }
+
+  /** False when the budget has no room; the chunk was not taken then. */
+  add(chunk: Buffer): boolean {
+    if (chunk.length >= SMALL_BYTES) {
+      if (!this.#charge(chunk.length)) return false
+      this.#gather = undefined
+      this.chunks.push(chunk)
+    } else if (this.#gather !== undefined && this.#filled + chunk.length <= this.#gather.length) {
+      chunk.copy(this.#gather, this.#filled)
+      this.#filled += chunk.length
+      this.chunks[this.chunks.length - 1] = this.#gather.subarray(0, this.#filled)
+    } else {
+      // The first small chunk of a run is mostly the end of a body, and nothing follows.
+      const room = this.chunks.length < 2 ? SMALL_BYTES : GATHER_BYTES
+      if (!this.#charge(room)) return false
+      this.#gather = Buffer.allocUnsafeSlow(room)
+      this.#filled = chunk.copy(this.#gather)
+      this.chunks.push(this.#gather.subarray(0, this.#filled))
+    }
+    this.bytes += chunk.length
+    return true
+  }
+
+  /** Gives everything back, the bytes too: whoever waits for the bus meanwhile must not keep them. */
+  release(): void {
+    this.#budget.give(this.#charged)
+    this.#charged = 0
+    this.chunks.length = 0
+    this.#gather = undefined
+  }
+
+  #charge(bytes: number): boolean {
+    if (!this.#budget.take(bytes)) return false
+    this.#charged += bytes
+    return true
+  }
 }
 
 /** Refuses by what the headers announce, before a byte of the body is read. */
@@ -58,12 +115,8 @@ export function readBody(
   budget: ByteBudget,
 ): Promise<Body | GuidepostError> {
   return new Promise((resolve) => {
-    const chunks: Buffer[] = []
-    let bytes = 0
-    const release = (): void => {
-      budget.give(bytes)
-      bytes = 0
-    }
+    const gathered = new Gathered(budget)
+    const release = (): void => gathered.release()
     const finish = (result: Body | GuidepostError): void => {
       request.off('data', onData)
       request.off('end', onEnd)
@@ -81,18 +134,10 @@ export function readBody(
     const onClose = (): void =>
       refuse(retryable('GP_BODY_INCOMPLETE', 'the connection ended before the body did'))
     const onData = (chunk: Buffer): void => {
-      if (bytes + chunk.length > bytesMax) {
-        refuse(tooLarge(bytes + chunk.length, bytesMax))
-        return
-      }
-      if (!budget.take(chunk.length)) {
-        refuse(overloaded(budget))
-        return
-      }
-      bytes += chunk.length
-      chunks.push(chunk)
+      if (gathered.bytes + chunk.length > bytesMax) refuse(tooLarge(gathered.bytes + chunk.length, bytesMax))
+      else if (!gathered.add(chunk)) refuse(overloaded(budget))
     }
-    const onEnd = (): void => finish({ chunks, bytes, release })
+    const onEnd = (): void => finish({ chunks: gathered.chunks, bytes: gathered.bytes, release })
     request.on('data', onData)
     request.on('end', onEnd)
     request.on('close', onClose)

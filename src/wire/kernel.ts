@@ -21,6 +21,7 @@ export const kernelCodes = {
   [-6]: 'other_version',
   [-7]: 'symbols',
   [-8]: 'symbol_zero',
+  [-9]: 'unknown',
 } as const
 export type KernelProblem = (typeof kernelCodes)[keyof typeof kernelCodes]
 
@@ -91,11 +92,12 @@ interface Exports {
     at: number,
     bytes: number,
     itemsMax: number,
+    unknownBytesMax: number,
     active: number,
     opaque: number,
     existing: number,
   ): number
-  planV1(recordBytesMax: number): number
+  planV1(recordBytesMax: number, outputBytesMax: number): number
   writeV1(): number
   readonly itemCountV2: WebAssembly.Global
   walkV2(
@@ -103,6 +105,7 @@ interface Exports {
     bytes: number,
     itemsMax: number,
     symbolsMax: number,
+    unknownBytesMax: number,
     active: number,
     opaque: number,
     existing: number,
@@ -205,12 +208,21 @@ export class Kernel {
     const x = this.#exports
     const existing = wantExisting ? 1 : 0
     return version === 1
-      ? x.walkV1(this.#payloadAt, this.#payloadBytes, limits.requestItemsMax, active, opaque, existing)
+      ? x.walkV1(
+          this.#payloadAt,
+          this.#payloadBytes,
+          limits.requestItemsMax,
+          limits.unknownBytesMax,
+          active,
+          opaque,
+          existing,
+        )
       : x.walkV2(
           this.#payloadAt,
           this.#payloadBytes,
           limits.requestItemsMax,
           limits.requestSymbolsMax,
+          limits.unknownBytesMax,
           active,
           opaque,
           existing,
@@ -277,7 +289,7 @@ export class Kernel {
   /** Sizes the records. How many there will be, or a negative code. */
   plan(recordBytesMax: number): number {
     return this.#version === 1
-      ? this.#exports.planV1(recordBytesMax)
+      ? this.#exports.planV1(recordBytesMax, limits.expandedBytesMax)
       : this.#exports.planV2(recordBytesMax, limits.expandedBytesMax)
   }
 

@@ -16,6 +16,7 @@ export const E_ITEMS: i32 = -5
 export const E_OTHER_VERSION: i32 = -6
 export const E_SYMBOLS: i32 = -7
 export const E_SYMBOL_ZERO: i32 = -8
+export const E_UNKNOWN: i32 = -9
 
 let arenaEnd: usize = 0
 

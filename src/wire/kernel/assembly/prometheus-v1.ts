@@ -6,7 +6,7 @@
 // `writeV1` copies the ranges. The payload is never decoded, and what is not a label is never looked into further than
 // its structure.
 
-import { E_ITEMS, E_MEMORY, E_OTHER_VERSION, E_PROTOBUF, arenaTake, compareBytes, copyLoose, sameBytes } from './memory'
+import { E_ITEMS, E_MEMORY, E_OTHER_VERSION, E_PROTOBUF, E_TOO_LARGE, E_UNKNOWN, arenaTake, compareBytes, copyLoose, sameBytes } from './memory'
 import { brokenText, checkExemplarV1, checkHistogram, checkMetadataV1, checkSample, checkStrings, textBegin } from './messages'
 import {
   KIND_METADATA,
@@ -39,10 +39,10 @@ import { fieldNumber, isAscii, length, readLength, readTag, skipValue, varintByt
 export let itemCount: i32 = 0
 
 /** Checks and notes every item. 0, or the code that refuses the request as a whole. */
-export function walkV1(at: usize, bytes: usize, itemsMax: i32, active: u32, opaque: u32, wantExisting: bool): i32 {
+export function walkV1(at: usize, bytes: usize, itemsMax: i32, unknownBytesMax: u32, active: u32, opaque: u32, wantExisting: bool): i32 {
   const end = at + bytes
   if (rowsOpen() != 0) return E_MEMORY
-  const code = frameFields(at, end, itemsMax)
+  const code = frameFields(at, end, itemsMax, unknownBytesMax)
   if (code != 0) return code
   if (tuplesBegin(<usize>rowCount) < 0) return E_MEMORY
   itemCount = 0
@@ -71,7 +71,8 @@ export function walkV1(at: usize, bytes: usize, itemsMax: i32, active: u32, opaq
 }
 
 /** Checks the frames of the top-level fields, and gives each its row. */
-function frameFields(at: usize, end: usize, itemsMax: i32): i32 {
+function frameFields(at: usize, end: usize, itemsMax: i32, unknownBytesMax: u32): i32 {
+  let unknownBytes: u32 = 0
   while (at < end) {
     let start = at
     let kind = KIND_SERIES
@@ -93,6 +94,11 @@ function frameFields(at: usize, end: usize, itemsMax: i32): i32 {
         kind = field == 3 ? KIND_METADATA : KIND_UNKNOWN
         at = skipValue(at, end, wireType)
         if (at == 0) return E_PROTOBUF
+        if (kind == KIND_UNKNOWN) {
+          // Bytes of no item count for no record's bound, so there is one for all of them.
+          unknownBytes += <u32>(at - start)
+          if (unknownBytes > unknownBytesMax) return E_UNKNOWN
+        }
       }
     }
     if (rowCount >= itemsMax) return E_ITEMS
@@ -260,9 +266,10 @@ function checkLabelTexts(at: usize, end: usize): void {
   }
 }
 
-/** Sizes the records: each row gets its part or is refused. The number of parts, or E_MEMORY. */
-export function planV1(recordBytesMax: u32): i32 {
+/** Sizes the records: each row gets its part or is refused. The number of parts, E_MEMORY or E_TOO_LARGE. */
+export function planV1(recordBytesMax: u32, outputBytesMax: u32): i32 {
   if (partsBegin() != 0) return E_MEMORY
+  let total: u64 = 0
   let current: i32 = 0
   for (let i = 0; i < rowCount; i++) {
     const row = rows + <usize>i * ROW
@@ -290,6 +297,8 @@ export function planV1(recordBytesMax: u32): i32 {
     if (current < 0 || load<u32>(partAt(current), 4) + size > recordBytesMax) {
       current = partNew(slot)
     }
+    total += size
+    if (total > <u64>outputBytesMax) return E_TOO_LARGE
     partAdd(current, size, 1)
     store<i32>(row, current, 28)
   }

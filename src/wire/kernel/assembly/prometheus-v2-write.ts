@@ -8,7 +8,7 @@
 
 import { E_MEMORY, E_TOO_LARGE, arenaResize, arenaTake, copyLoose, sameBytes } from './memory'
 import { KIND_UNKNOWN, ROW, SLOT, partAt, partCount, partNew, partsBegin, refuse, rowCount, rows, slots, verdicts } from './plan'
-import { EXTRA, SYMBOL, extras, fieldBytesMax, symbolCount, symbolRunAt, symbolRunEnd, symbolsAt } from './prometheus-v2'
+import { EXTRA, SYMBOL, extras, seriesBytesMax, symbolCount, symbolRunAt, symbolRunEnd, symbolsAt, unknownBytes } from './prometheus-v2'
 import { stampName, stampNameBytes } from './rules'
 import { fieldNumber, length, readLength, readTag, readVarint, skipValue, varint, varintBytes, wireType, writeVarint } from './wire'
 
@@ -47,9 +47,9 @@ export function planV2(recordBytesMax: u32, outputBytesMax: u32): i32 {
     accepted++
   }
   if (accepted == 0) return 0
-  let tableBytes: usize = 512
-  for (let i: u32 = 0; i < symbolCount; i++) tableBytes += <usize>load<u32>(symbolsAt + <usize>i * SYMBOL, 4) + 6
-  if (!many && bytes + tableBytes <= <usize>recordMax) return writeWhole(only, bytes + tableBytes)
+  let wholeTableBytes: usize = 512
+  for (let i: u32 = 0; i < symbolCount; i++) wholeTableBytes += <usize>load<u32>(symbolsAt + <usize>i * SYMBOL, 4) + 6
+  if (!many && bytes + wholeTableBytes <= <usize>recordMax) return writeWhole(only, bytes + wholeTableBytes)
   return writeRenumbered()
 }
 
@@ -327,7 +327,7 @@ function writeRenumbered(): i32 {
   epochs = arenaTake(<usize>symbolCount << 2)
   listed = arenaTake(<usize>symbolCount << 2)
   // A ref of one byte may become one of five; a record's last series is written before it is known to be one too many.
-  const series = arenaTake(<usize>recordMax + fieldBytesMax * 12 + 64)
+  const series = arenaTake(<usize>recordMax + seriesBytesMax * 12 + <usize>unknownBytes + 64)
   const output = arenaTake(0)
   if (order == 0 || mapped == 0 || epochs == 0 || listed == 0 || series == 0 || output == 0) return E_MEMORY
   memory.fill(epochs, 0, <usize>symbolCount << 2)
@@ -355,7 +355,8 @@ function writeRenumbered(): i32 {
     const tableBefore = tableBytes
     const cursorBefore = cursor
     cursor = writeRow(cursor, row)
-    if (cursor - series + tableBytes > <usize>recordMax && load<u32>(part, 8) > 0) {
+    const isSeries = load<u32>(row, 20) != KIND_UNKNOWN
+    if (isSeries && cursor - series + tableBytes > <usize>recordMax && load<u32>(part, 8) > 0) {
       // One too many: forget it, finish the record, and write it again as the first of the next.
       while (listedCount > listedBefore) store<u32>(epochs + (<usize>load<u32>(listed + (<usize>(--listedCount) << 2)) << 2), 0)
       tableBytes = tableBefore
@@ -364,7 +365,7 @@ function writeRenumbered(): i32 {
       part = begin(slot)
       cursor = writeRow(series, row)
     }
-    if (load<u32>(row, 20) != KIND_UNKNOWN) countItem(part, extras + <usize>i * EXTRA)
+    if (isSeries) countItem(part, extras + <usize>i * EXTRA)
   }
   const code = finish(part, output, series, cursor)
   return code != 0 ? code : partCount

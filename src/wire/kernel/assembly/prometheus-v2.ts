@@ -8,7 +8,7 @@
 //
 // The walk checks everything and notes where the pair of the stamp goes; `prometheus-v2-write.ts` writes the records.
 
-import { E_ITEMS, E_MEMORY, E_OTHER_VERSION, E_PROTOBUF, E_SYMBOLS, E_SYMBOL_ZERO, arenaTake, compareBytes } from './memory'
+import { E_ITEMS, E_MEMORY, E_OTHER_VERSION, E_PROTOBUF, E_SYMBOLS, E_UNKNOWN, E_SYMBOL_ZERO, arenaTake, compareBytes } from './memory'
 import { checkHistogram, checkSample } from './messages'
 import { KIND_SERIES, KIND_UNKNOWN, ROW, R_EMPTY_NAME, R_ODD_REFS, R_REF_RANGE, R_REPEATED, R_UNSORTED, rows, rowsBegin } from './plan'
 import { keepValue, matchName, stampName, stampNameBytes, tupleOf, tuplesBegin } from './rules'
@@ -26,16 +26,18 @@ export let symbolRunAt: usize = 0
 export let symbolRunEnd: usize = 0
 export let extras: usize = 0
 export let itemCountV2: i32 = 0
-/** Bytes of the longest top-level field that is not a symbol. */
-export let fieldBytesMax: usize = 0
+/** Bytes of the longest series. */
+export let seriesBytesMax: usize = 0
+/** Bytes of all fields of a later version. */
+export let unknownBytes: u32 = 0
 
 let seriesCount: i32 = 0
 let otherCount: i32 = 0
 
 /** Checks and notes every item. 0, or the code that refuses the request as a whole. */
-export function walkV2(at: usize, bytes: usize, itemsMax: i32, symbolsMax: i32, active: u32, opaque: u32, wantExisting: bool): i32 {
+export function walkV2(at: usize, bytes: usize, itemsMax: i32, symbolsMax: i32, unknownBytesMax: u32, active: u32, opaque: u32, wantExisting: bool): i32 {
   const end = at + bytes
-  const code = countFieldsV2(at, end)
+  const code = countFieldsV2(at, end, unknownBytesMax)
   if (code != 0) return code
   if (seriesCount + otherCount > itemsMax || symbolCount > <u32>symbolsMax) return E_ITEMS
   const count = seriesCount + otherCount
@@ -77,13 +79,14 @@ export function walkV2(at: usize, bytes: usize, itemsMax: i32, symbolsMax: i32, 
   return 0
 }
 
-function countFieldsV2(at: usize, end: usize): i32 {
+function countFieldsV2(at: usize, end: usize, unknownBytesMax: u32): i32 {
+  unknownBytes = 0
   seriesCount = 0
   otherCount = 0
   symbolCount = 0
   symbolRunAt = 0
   symbolRunEnd = 0
-  fieldBytesMax = 0
+  seriesBytesMax = 0
   let oneRun = true
   while (at < end) {
     const fieldAt = at
@@ -98,7 +101,7 @@ function countFieldsV2(at: usize, end: usize): i32 {
       at += length
       if (field == 5) {
         seriesCount++
-        if (length > fieldBytesMax) fieldBytesMax = length
+        if (length > seriesBytesMax) seriesBytesMax = length
         continue
       }
       if (symbolCount++ == 0) symbolRunAt = fieldAt
@@ -108,7 +111,8 @@ function countFieldsV2(at: usize, end: usize): i32 {
     }
     at = skipValue(at, end, wireType)
     if (at == 0) return E_PROTOBUF
-    if (at - fieldAt > fieldBytesMax) fieldBytesMax = at - fieldAt
+    unknownBytes += <u32>(at - fieldAt)
+    if (unknownBytes > unknownBytesMax) return E_UNKNOWN
     otherCount++
   }
   if (!oneRun) symbolRunAt = 0

@@ -145,7 +145,8 @@ export function tupleOf(found: u32, active: u32, opaque: u32, wantExisting: bool
   let mask: u32 = wantExisting ? found & 1 : 0
   let rest = found & active
   // Neighbours mostly have the value that the one before had.
-  if (last >= 0 && mask == 0 && sameTuple(tupleAt(last), rest & (0 - rest))) return last
+  const first = rest & (0 - rest)
+  if (last >= 0 && mask == 0 && (first & opaque) == 0 && sameTuple(tupleAt(last), first)) return last
   while (rest != 0) {
     const bit = rest & (0 - rest)
     rest ^= bit
