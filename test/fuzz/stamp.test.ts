@@ -8,9 +8,9 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { snappyCompress, snappyDecompress } from '@platformatic/wasm-utils'
 import fc from 'fast-check'
+import protobuf from 'protobufjs'
 import { Kernel, type Version } from '../../src/wire/kernel.ts'
 import { mutate } from '../support/mutate.ts'
-import { decodeV1, decodeV2, resolveV2 } from '../support/oracle/index.ts'
 import { Random } from '../support/random.ts'
 import { arbitraryV1, arbitraryV2 } from '../support/random-write-request.ts'
 import { rulesOf, stampPayload } from '../support/stamping.ts'
@@ -76,17 +76,40 @@ function check(version: Version, payload: Buffer): boolean {
 
 type Pair = [string, string]
 
-function labelsV1(value: Buffer): Pair[][] {
-  return (decodeV1(value).timeseries ?? []).map((series) =>
-    (series.labels ?? []).map((label): Pair => [label.name ?? '', label.value ?? '']),
+// The published schemas alone: what a consumer's decoder knows. Strings are taken as bytes, whose order is the one asked for.
+const WriteRequest = schema('v1.proto', 'WriteRequest')
+const Request = schema('v2.proto', 'Request')
+
+function schema(file: string, name: string): protobuf.Type {
+  const source = readFileSync(new URL(`../../proto/prometheus/write/${file}`, import.meta.url), 'utf8')
+  const { root } = protobuf.parse(
+    source.replaceAll(/\bstring (\w+ =)/g, 'bytes $1').replaceAll(/\bstring\b/g, 'bytes'),
   )
+  const type = root.resolveAll().lookupType(name)
+  return type
+}
+
+function text(bytes: unknown): string {
+  return Buffer.from(bytes as Uint8Array).toString('latin1')
+}
+
+function labelsV1(value: Buffer): Pair[][] {
+  const message = WriteRequest.toObject(WriteRequest.decode(value), { arrays: true, defaults: true })
+  const timeseries = message['timeseries'] as { labels: { name: Uint8Array; value: Uint8Array }[] }[]
+  return timeseries.map((series) => series.labels.map((label): Pair => [text(label.name), text(label.value)]))
 }
 
 function labelsV2(value: Buffer): Pair[][] {
-  return (resolveV2(decodeV2(value)).timeseries ?? []).map((series) => {
-    const texts = series.labels ?? []
-    return texts.flatMap((name, i): Pair[] => (i % 2 === 0 ? [[name, texts[i + 1]!]] : []))
-  })
+  const message = Request.toObject(Request.decode(value), { arrays: true, defaults: true })
+  const symbols = (message['symbols'] as Uint8Array[]).map(text)
+  const timeseries = message['timeseries'] as { labelsRefs: number[] }[]
+  return timeseries.map(({ labelsRefs }) =>
+    labelsRefs.flatMap((ref, i): Pair[] => {
+      const pair: (string | undefined)[] = [symbols[ref], symbols[labelsRefs[i + 1] ?? -1]]
+      assert.ok(i % 2 === 1 || pair.every((one) => one !== undefined), 'a ref outside the table')
+      return i % 2 === 0 ? [pair as Pair] : []
+    }),
+  )
 }
 
 for (const version of [1, 2] as const) {

@@ -5,7 +5,7 @@ import { Running } from '../support/running.ts'
 import { contentV2, head, messageV1, post, RawSender, series, snappy } from '../support/senders.ts'
 import { until } from '../support/until.ts'
 
-const inflightBytes = 2 * 1024 ** 2
+const inflightBytes = 4 * 1024 ** 2
 const running = await Running.start(
   { after },
   {
@@ -30,7 +30,7 @@ test('over the budget: 503 with Retry-After before the body is read, and recover
   await until('it is refused', 5000, () => late.statuses.length > 0)
   assert.deepEqual(late.statuses, [503])
   assert.match(late.received, /retry-after: 1\r\n/i)
-  assert.match(late.received, /GP_OVERLOADED: too much is in flight \(limits\.inflightBytes is 2097152\)/)
+  assert.match(late.received, /GP_OVERLOADED: too much is in flight \(limits\.inflightBytes is 4194304\)/)
   // By chunks, which announce nothing: refused when it no longer fits.
   const chunked = await post(running.port, Buffer.alloc(800 * 1024), { chunked: true, headers: contentV2 })
   assert.equal(chunked.status, 503)
