@@ -158,8 +158,13 @@ function readPeers(value: unknown, hasMatch: boolean, report: Report): GuidSourc
     }
     return { cidr: cidr ?? network, guid: String(guid) }
   })
-  const prefix = (cidr: string) => Number(cidr.split('/')[1])
-  return [{ kind: 'peer', table: table.toSorted((a, b) => prefix(b.cidr) - prefix(a.cidr)) }]
+  return [{ kind: 'peer', table: table.toSorted((a, b) => prefixBits(b.cidr) - prefixBits(a.cidr)) }]
+}
+
+/** Of 128: an IPv4 network is one of `::ffff:0:0/96` (RFC 4291, 2.5.5.2), so that both families have one order. */
+function prefixBits(cidr: string): number {
+  const [address = '', bits] = cidr.split('/')
+  return Number(bits) + (isIPv4(address) ? 96 : 0)
 }
 
 function readCidr(text: string): string | undefined {

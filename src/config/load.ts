@@ -11,7 +11,7 @@ import { type ConfigDocument, type Place, parseConfig } from './document.ts'
 import { type Environment, type Override, readEnvironment } from './environment.ts'
 import { guidExpected, isGuid, isMap } from './guid-rules.ts'
 import { readBlock } from './read.ts'
-import { checkGuid, checkRelations, type Path } from './relations.ts'
+import { checkGuids, checkRelations, type Path } from './relations.ts'
 import { schema, type Written } from './schema.ts'
 import { walk } from './schema-nodes.ts'
 
@@ -128,12 +128,10 @@ class Loading {
     const guid = this.#guid(written.guid)
     const own = written.receivers.remoteWrite.guid
     const merged = this.#guid(mergeGuid(written.guid, own))
-    const listenerGuid = listeners.http?.guid
-    this.#checkGuid(guid, () => ['guid'], listenerGuid)
-    if (Object.values(own).some((value) => value !== undefined)) {
-      const base = ['receivers', 'remoteWrite', 'guid']
-      this.#checkGuid(merged, (key) => (own[key] === undefined ? ['guid'] : base), listenerGuid)
-    }
+    const ownPath = ['receivers', 'remoteWrite', 'guid']
+    const at = (key: keyof GuidConfig) => [...(own[key] === undefined ? ['guid'] : ownPath), key]
+    const receivers = written.receivers.remoteWrite.enabled ? [{ guid: merged, at }] : []
+    checkGuids(receivers, listeners.http?.guid, (path, ...rest) => this.#contradiction(path, ...rest))
     const complete = bus === undefined ? undefined : this.#bus(bus, written)
     if (complete === undefined) return undefined
     const listener = (each: { port: number; host: string | undefined; guid?: string | undefined }) => ({
@@ -205,24 +203,6 @@ class Loading {
       this.#problems.push({ source, place: undefined, path: '', message, suggestion })
     }
     return { ...rules, from: [...rules.from, { kind: 'constant', value }] }
-  }
-
-  #checkGuid(
-    rules: GuidConfig,
-    base: (key: keyof GuidConfig) => Path,
-    listenerGuid: string | undefined,
-  ): void {
-    checkGuid(
-      rules,
-      (key) => [...base(key), key],
-      listenerGuid,
-      (path, message, suggestion) => {
-        const isKnown = this.#problems.some(
-          (each) => each.path === path.join('.') && each.message === message,
-        )
-        if (!isKnown) this.#contradiction(path, message, suggestion)
-      },
-    )
   }
 
   #readFile(file: string): void {

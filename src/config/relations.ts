@@ -112,35 +112,48 @@ function checkListeners({ written, inFile }: Facts, problem: Problem): void {
   }
 }
 
-/** Checks one complete set of guid rules. `base` is where it stands; `at` finds the place of one of its keys. */
-export function checkGuid(
-  guid: GuidConfig,
-  at: (key: 'from' | 'missing' | 'allow') => Path,
+/** The complete rules of one receiver. */
+export interface ReceiverRules {
+  readonly guid: GuidConfig
+  /** Where one of their keys is set, or would be: in the receiver's own block or in the global one. */
+  readonly at: (key: 'from' | 'missing' | 'allow') => Path
+}
+
+/** Checks the rules of every receiver that is on; rules that no receiver has contradict nothing. */
+export function checkGuids(
+  receivers: readonly ReceiverRules[],
   listenerGuid: string | undefined,
   problem: Problem,
 ): void {
-  const { allow, missing } = guid
-  if (listenerGuid !== undefined && !guid.from.some((source) => source.kind === 'listener')) {
+  const [first] = receivers
+  if (
+    listenerGuid !== undefined &&
+    first !== undefined &&
+    !receivers.some(({ guid }) => asksListener(guid))
+  ) {
     const message = `has no source listener, so listeners.http.guid (${listenerGuid}) has no effect`
-    problem(at('from'), message, 'Add listener to it, or remove listeners.http.guid.')
+    problem(first.at('from'), message, 'Add listener to it, or remove listeners.http.guid.')
   }
+  for (const receiver of receivers) checkAllow(receiver, listenerGuid, problem)
+}
+
+function asksListener({ from }: GuidConfig): boolean {
+  return from.some((source) => source.kind === 'listener')
+}
+
+function checkAllow({ guid, at }: ReceiverRules, listenerGuid: string | undefined, problem: Problem): void {
+  const { allow, missing } = guid
   if (allow === undefined) return
-  const allowed = (each: string) => allow.some((pattern) => pattern.test(each))
-  if (missing.action === 'stamp' && !allowed(missing.guid)) {
-    const message = `leaves out ${missing.guid}, which guid.missing stamps`
-    problem(at('allow'), message, `Add ${missing.guid} to it, or set guid.missing: reject.`)
+  const leftOut = (each: string, why: string, otherwise = '') => {
+    if (allow.some((pattern) => pattern.test(each))) return
+    problem(at('allow'), `leaves out ${each}, which ${why}`, `Add ${each} to it${otherwise}.`)
   }
-  for (const each of guid.from.flatMap(fixedGuids)) {
-    if (!allowed(each))
-      problem(at('allow'), `leaves out ${each}, which guid.from names`, `Add ${each} to it.`)
+  if (missing.action === 'stamp') {
+    const option = at('missing').join('.')
+    leftOut(missing.guid, `${option} stamps`, `, or set ${option}: reject`)
   }
-  if (listenerGuid !== undefined && !allowed(listenerGuid)) {
-    problem(
-      at('allow'),
-      `leaves out ${listenerGuid}, which is listeners.http.guid`,
-      `Add ${listenerGuid} to it.`,
-    )
-  }
+  for (const each of guid.from.flatMap(fixedGuids)) leftOut(each, `${at('from').join('.')} names`)
+  if (listenerGuid !== undefined && asksListener(guid)) leftOut(listenerGuid, 'is listeners.http.guid')
 }
 
 function fixedGuids(source: GuidSource): string[] {

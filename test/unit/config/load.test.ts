@@ -159,6 +159,13 @@ test('guid sources keep their order, label|attribute stands for both', () => {
   )
 })
 
+test('networks of both families are in one order, the nearest first', () => {
+  const [source] = load({ file: 'peers.yaml' }).guid.from
+  assert.ok(source?.kind === 'peer')
+  const guids = source.table.map(({ guid }) => guid)
+  assert.deepEqual(guids, ['me', 'ten-one', 'ten', 'mapped', 'others'])
+})
+
 test("a receiver's own guid block overrides key by key", () => {
   const { guid, receivers } = load({ file: 'receiver-guid.yaml' })
   assert.deepEqual(guid.from, [{ kind: 'header', name: 'x-guid', match: undefined }])
@@ -166,6 +173,12 @@ test("a receiver's own guid block overrides key by key", () => {
   assert.deepEqual(receivers.remoteWrite.guid.missing, { action: 'reject' })
   assert.deepEqual(guid.missing, { action: 'stamp', guid: 'unassigned' })
   assert.equal(receivers.remoteWrite.guid.conflict, 'keep')
+})
+
+test("a receiver's merged rules are judged, not the global ones that it overrides", () => {
+  const { guid } = load({ file: 'receiver-sources.yaml' }).receivers.remoteWrite
+  assert.deepEqual(guid.from, [{ kind: 'listener' }, { kind: 'path' }])
+  assert.deepEqual(guid.missing, { action: 'reject' })
 })
 
 test('the environment overrides the file, and the command line overrides both', () => {
