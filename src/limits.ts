@@ -37,6 +37,8 @@ export const limits = {
   connectionsCheckMs: 2_000,
   /** Milliseconds that the rest of a refused body is thrown away before its connection is closed. */
   unreadMsMax: 5_000,
+  /** Requests of one connection that may be under way at once; with more, the connection is closed. */
+  pipelinedMax: 16,
   /** Open connections on one listener. Further ones are closed at once and counted. */
   connectionsMax: 10_000,
 
@@ -120,6 +122,8 @@ export const limits = {
   logLockEmptyMsMax: 2_000,
   /** Tries to take a lock that others take and leave at the same time. */
   logLockTriesMax: 10,
+  /** Milliseconds in which the file system of the log must have made and locked its directory at start. */
+  logStartMsMax: 10_000,
 
   // ---- kafka ------------------------------------------------------------------------------------------------
   /** Bytes of one record's value that Kafka is offered (its own default bound is 1,048,588 for a whole batch). */

@@ -4,7 +4,7 @@ import type { SegmentEvent } from '../segment/events.ts'
 export function describeEvent(event: SegmentEvent): string {
   switch (event.kind) {
     case 'torn_tail':
-      return `${event.file}: ends in ${event.bytes} bytes of an unfinished record at byte ${event.position}; it was never acknowledged`
+      return `${event.file}: ends in ${event.bytes} bytes of an unfinished record at byte ${event.position}; it may not have been acknowledged`
     case 'bad_record': {
       const which = event.offset === undefined ? 'a record' : `record ${event.offset}`
       return `${event.file}: ${which} at byte ${event.position} (${event.bytes} bytes) is damaged: ${event.reason}`

@@ -1,6 +1,7 @@
 /** `guidepost inspect`: what a folder of segments holds, and everything that is wrong with it. */
 import { resolve } from 'node:path'
 import { type Inspected, inspectDirectory, type TopicReport } from '../segment/inspect.ts'
+import { readableBytes } from '../segment/readable-bytes.ts'
 import { describeEvent } from './describe-event.ts'
 import { exitCodes, type Io, Output } from './io.ts'
 
@@ -39,7 +40,7 @@ export async function inspect({ directory, json }: InspectOptions, io: Io): Prom
   return found.some(isDamage) ? exitCodes.failed : exitCodes.ok
 }
 
-/** A torn tail is what a crash leaves behind, and costs nothing that was acknowledged; the rest is damage. */
+/** A torn tail is what a crash leaves behind, and then costs nothing that was acknowledged; the rest is damage. */
 function isDamage(each: Inspected): boolean {
   return each.kind === 'quarantined' || (each.kind === 'finding' && each.event.kind !== 'torn_tail')
 }
@@ -121,13 +122,6 @@ function toRow(topic: TopicReport): string[] {
     time(topic.newestMs),
     String(badRecords),
   ]
-}
-
-function readableBytes(bytes: number): string {
-  const step = Math.min(4, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
-  return step === 0
-    ? `${bytes} B`
-    : `${(bytes / 1024 ** step).toFixed(1)} ${['', 'KiB', 'MiB', 'GiB', 'TiB'][step]}`
 }
 
 function guidLines(topic: TopicReport): string[] {

@@ -1,7 +1,7 @@
 /** What a log tells about itself. Paths are those of the files concerned. */
 export type SegmentEvent =
   | {
-      /** A record that was being written when the writer died; it was never acknowledged. */
+      /** An unfinished record. What a dying writer leaves was never acknowledged; a cut by hand looks the same. */
       readonly kind: 'torn_tail'
       readonly file: string
       readonly position: number

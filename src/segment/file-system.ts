@@ -17,6 +17,8 @@ export interface SegmentFile {
   sync(): Promise<void>
   truncate(bytes: number): Promise<void>
   bytes(): Promise<number>
+  /** False once the file has no name left: what is written to it is gone when it is closed. At once, within 5 µs. */
+  isLinked(): boolean
   close(): Promise<void>
 }
 
@@ -88,6 +90,11 @@ class NodeFile implements SegmentFile {
     })
   }
 
+  isLinked(): boolean {
+    // Not by way of the thread pool, which would cost each commit more; of an open local file it never waits.
+    return fs.fstatSync(this.#fd).nlink > 0
+  }
+
   close(): Promise<void> {
     return settle((done) => fs.close(this.#fd, done))
   }
@@ -97,6 +104,40 @@ function settle(call: (done: (error: Error | null | undefined) => void) => void)
   return new Promise((resolve, reject) => {
     call((error) => (error ? reject(error) : resolve()))
   })
+}
+
+/**
+ * The first directory that was made, or undefined. node's own recursive mkdir never settles where a directory cannot
+ * be made although its parent is there, such as below /proc.
+ */
+async function makePath(path: string): Promise<string | undefined> {
+  try {
+    await fs.promises.mkdir(path)
+    return path
+  } catch (error) {
+    const code = fileErrorCode(error)
+    if (code !== 'ENOENT') {
+      // Also EROFS and EACCES are said of a directory that is there.
+      if (await isDirectory(path)) return undefined
+      throw error
+    }
+  }
+  const parent = dirname(path)
+  const first = parent === path ? undefined : await makePath(parent)
+  try {
+    await fs.promises.mkdir(path)
+  } catch (error) {
+    if (fileErrorCode(error) !== 'EEXIST' || !(await isDirectory(path))) throw error
+    return first
+  }
+  return first ?? path
+}
+
+function isDirectory(path: string): Promise<boolean> {
+  return fs.promises.stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  )
 }
 
 const openFlags: Record<OpenMode, string> = { read: 'r', write: 'r+', create: 'wx+' }
@@ -120,7 +161,7 @@ export const nodeFileSystem: FileSystem = {
   },
 
   async makeDirectory(path) {
-    const made = await fs.promises.mkdir(path, { recursive: true })
+    const made = await makePath(path)
     // A name is durable once its parent is synced. Also when nothing was made: whoever made it may have died before.
     let last = resolve(path)
     const first = made === undefined ? last : resolve(made)

@@ -6,11 +6,12 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { GuidepostError, permanent, retryable } from '../errors.ts'
-import { limits, MiB } from '../limits.ts'
+import { limits } from '../limits.ts'
 import { GroupEncoder, recordBytesAtMost, whyNotEncodable } from './encode.ts'
 import type { OnSegmentEvent } from './events.ts'
 import { type FileSystem, fileErrorCode } from './file-system.ts'
 import { encodeFileHeader, fileHeaderBytes, type SegmentRecord, segmentName } from './format.ts'
+import { readableBytes } from './readable-bytes.ts'
 import { type ActiveSegment, type ClosedSegment, recoverDirectory, writeAll } from './recovery.ts'
 import { deleteExpired } from './retention.ts'
 
@@ -23,6 +24,8 @@ export interface WriterSettings {
   readonly retentionMs: number
   readonly diskReserveBytes: number
   readonly onEvent: OnSegmentEvent
+  /** Asked before each change of the directory and before each success. What it returns is the outcome instead. */
+  readonly whyNotWrite?: () => GuidepostError | undefined
 }
 
 /** `undefined`: all records of the call are durable. */
@@ -205,6 +208,7 @@ export class SegmentWriter {
     let bytesAtMost = 0
     for (const entry of group) bytesAtMost += entry.bytes
     try {
+      this.#refuseIfNotOurs()
       await this.#checkSpace(bytesAtMost)
       const segment = await this.#segmentFor(bytesAtMost)
       await this.#write(segment, group)
@@ -238,6 +242,9 @@ export class SegmentWriter {
       if (live.some((entry) => entry.isAbandoned))
         throw new Error('the write took longer than its caller waited')
       await segment.file.datasync()
+      this.#refuseIfNotOurs()
+      // Only a file that still has a name is found again.
+      if (!segment.file.isLinked()) throw goneError(segment.path)
     } catch (error) {
       await this.#abandon(segment)
       throw error
@@ -246,9 +253,19 @@ export class SegmentWriter {
     this.#bytesSinceSpaceCheck += bytes
   }
 
+  #refuseIfNotOurs(): void {
+    const refusal = this.#settings.whyNotWrite?.()
+    if (refusal !== undefined) throw refusal
+  }
+
   /** Cuts the segment back to what is durable and never writes to it again. */
   async #abandon(segment: ActiveSegment): Promise<void> {
     this.#active = undefined
+    if (this.#settings.whyNotWrite?.() !== undefined || !segment.file.isLinked()) {
+      // Whatever has this name now, another made it; and another may be writing this very file.
+      await segment.file.close().catch(() => undefined)
+      return
+    }
     const isEmpty = segment.bytes <= fileHeaderBytes
     // Each step may fail on a failing disk; readers then find torn or unacknowledged records, which they can handle.
     await segment.file.truncate(segment.bytes).catch(() => undefined)
@@ -307,12 +324,7 @@ export class SegmentWriter {
     const neededBytes = bytes === 0 ? this.#refusedBytes : bytes
     if (freeBytes < diskReserveBytes + neededBytes) {
       this.#spaceCheckedAtMs = Number.NEGATIVE_INFINITY
-      const free = (freeBytes / MiB).toFixed(1)
-      const needed = ((diskReserveBytes + neededBytes) / MiB).toFixed(1)
-      throw retryable(
-        'GP_DISK_FULL',
-        `${directory} has ${free} MiB of free disk and needs ${needed}, its reserve included: make room, or lower the retention`,
-      )
+      throw fullError(directory, freeBytes, diskReserveBytes, neededBytes)
     }
     this.#spaceCheckedAtMs = nowMs
     this.#bytesSinceSpaceCheck = 0
@@ -330,6 +342,7 @@ export class SegmentWriter {
   }
 
   #retain(): void {
+    if (this.#settings.whyNotWrite?.() !== undefined) return
     this.#retaining ??= deleteExpired(this.#settings, this.#closed, this.#active?.bytes ?? 0)
       .then((deleted) => {
         this.#closed = this.#closed.filter((segment) => !deleted.has(segment.firstOffset))
@@ -362,6 +375,28 @@ function firstRefusal(records: readonly SegmentRecord[]): GuidepostError | undef
     if (refusal !== undefined) return refusal
   }
   return undefined
+}
+
+/** `neededBytes` is what the next write takes at most, besides the reserve. */
+export function fullError(
+  directory: string,
+  freeBytes: number,
+  reserveBytes: number,
+  neededBytes: number,
+): GuidepostError {
+  const next = neededBytes > 0 ? ` and the next write takes up to ${readableBytes(neededBytes)}` : ''
+  return retryable(
+    'GP_DISK_FULL',
+    `The disk of ${directory} has ${readableBytes(freeBytes)} free; log.diskReserveBytes keeps ` +
+      `${readableBytes(reserveBytes)} of it${next}: make room, or lower log.retentionBytes or log.diskReserveBytes`,
+  )
+}
+
+function goneError(path: string): GuidepostError {
+  return retryable(
+    'GP_DISK_FAILED',
+    `${path} was deleted while it was written; the log goes on in a new file`,
+  )
 }
 
 function closedError(): GuidepostError {

@@ -156,7 +156,12 @@ export class HttpListener {
     pathGuid: string | undefined,
   ): Promise<void> {
     const connection = connectionOf(raw.socket)
-    connection.requests++
+    if (++connection.requests > limits.pipelinedMax) {
+      // Senders wait for an answer before they send more on a connection; one that does not would fill the memory.
+      this.#options.refused('pipelining')
+      raw.socket.destroy()
+      return
+    }
     response.on('close', () => connection.requests--)
     const answer = await this.#handle(route, {
       raw,

@@ -23,7 +23,7 @@ test('over the budget: 503 with Retry-After before the body is read, and recover
   const holders = await Promise.all([1, 2, 3].map(() => RawSender.connect(running.port)))
   const part = Buffer.alloc(700 * 1024, 0x41)
   for (const holder of holders.slice(0, 2)) holder.write(head({ 'content-length': 1024 ** 2 }), part)
-  await until('their bodies are in memory', 5000, async () => (await inflight()) === 2 * part.length)
+  await until('their bodies are in memory', 5000, async () => (await inflight()) >= 2 * part.length)
   const before = await running.refused('overloaded')
   // Its head alone is enough: it asks for more than there is.
   const late = holders[2]!.write(head({ 'content-length': 900 * 1024 }))

@@ -181,6 +181,15 @@ test('Expect: 100-continue is answered 100 only when the body is wanted', async 
   unknown.close()
 })
 
+test('a sender that sends on and on without waiting for answers is cut off', async () => {
+  const good = Buffer.concat([Buffer.from(head({ 'content-length': body.length })), body])
+  const sender = await connect()
+  sender.write(Buffer.concat(Array.from({ length: 500 }, () => good)))
+  await until('it is cut off', 5000, () => sender.isClosed)
+  assert.ok(sender.statuses.length < 500)
+  assert.equal(await running.refused('pipelining'), 1)
+})
+
 test('pipelined requests are answered in their order, on one connection', async () => {
   const good = Buffer.concat([Buffer.from(head({ 'content-length': body.length })), body])
   const bad = Buffer.from(`${head({ 'content-length': 3 })}bad`)

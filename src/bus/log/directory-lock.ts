@@ -1,16 +1,20 @@
 /**
  * Keeps two processes from writing one log: a file `lock` in its directory that says who does.
  *
- * A process that was killed leaves it behind. On the same machine that is seen by its process id together with the
- * time the process was started (ids are soon used again, and in a container nearly every program has the same one).
- * A lock of another machine or container can only be judged by its age: the owner touches it every few seconds.
+ * A process that was killed leaves it behind. That is seen by its process id together with the time the process was
+ * started (ids are soon used again, and in a container nearly every program has the same one), but only from the same
+ * boot of the machine and the same PID namespace: elsewhere the id means another process or none. The lock of another
+ * machine or container, whatever name it has, can only be judged by its age: the owner touches it every few seconds.
+ *
+ * The owner looks every second whether the lock is still his. Once it is another's, or has not been seen for as long
+ * as makes it stale, `problem` says so, and nothing may be written.
  */
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { open, readFile, rename, stat, unlink, utimes } from 'node:fs/promises'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { permanent } from '../../errors.ts'
+import { dirname, join } from 'node:path'
+import { type GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { fileErrorCode } from '../../segment/file-system.ts'
 
@@ -18,6 +22,9 @@ interface Owner {
   readonly pid: number
   /** What the system says about when the process was started; empty where it does not. */
   readonly started: string
+  /** Where `pid` means something, empty where the system does not say: see proc_pid_ns(5), random(4). */
+  readonly pidNamespace: string
+  readonly bootId: string
   readonly host: string
   /** Tells one holding from another. */
   readonly id: string
@@ -32,22 +39,25 @@ export class DirectoryLock {
   readonly #path: string
   readonly #owner: Owner
   readonly #timer: NodeJS.Timeout
+  #isChecking = false
+  /** When the lock was last touched and seen to be ours. */
+  #seenAtMs = performance.now()
+  #touchedAtMs = performance.now()
+  /** Why it was not seen the last time. */
+  #unseen = 'this process did not run'
+  #takenBy: string | undefined
 
   private constructor(path: string, owner: Owner) {
     this.#path = path
     this.#owner = owner
     held.add(owner.id)
-    const touch = (): void => {
-      const now = new Date()
-      utimes(path, now, now).catch(() => undefined)
-    }
-    this.#timer = setInterval(touch, limits.logLockMsMax / 4).unref()
+    this.#timer = setInterval(() => void this.check(), limits.logPollMs).unref()
   }
 
   /** Throws GP_CONFIG when another process holds it, and file system errors as they are. */
   static async take(directory: string): Promise<DirectoryLock> {
     const path = join(directory, lockName)
-    const owner = { pid: process.pid, started: startOf(process.pid), host: hostname(), id: randomUUID() }
+    const owner = { ...thisProcess(), id: randomUUID() }
     for (let tries = 0; tries < limits.logLockTriesMax; tries++) {
       if (await create(path, owner)) return new DirectoryLock(path, owner)
       const text = await readFile(path, 'utf8').catch(() => undefined)
@@ -59,11 +69,72 @@ export class DirectoryLock {
     throw heldError(directory, path, 'a process that keeps taking it')
   }
 
+  /**
+   * Why nothing may be written now, a GP_DISK_FAILED that may be retried. For good when another has taken the lock;
+   * otherwise until it is seen again, such as after a pause of the whole process in which it has become stale.
+   */
+  get problem(): GuidepostError | undefined {
+    if (this.#takenBy !== undefined) {
+      const text = `The log of ${this.#path} was taken over by ${this.#takenBy}: this process writes no more to it`
+      return retryable('GP_DISK_FAILED', text)
+    }
+    if (performance.now() - this.#seenAtMs < limits.logLockMsMax) return undefined
+    const text = `${this.#path} could not be renewed for ${limits.logLockMsMax} ms (${this.#unseen})`
+    return retryable('GP_DISK_FAILED', text)
+  }
+
+  /** Looks whether the lock is still ours, and touches it now and then. Makes a deleted one again. Never rejects. */
+  async check(): Promise<void> {
+    if (this.#isChecking || this.#takenBy !== undefined) return
+    this.#isChecking = true
+    // What is seen is as old as the question.
+    const askedAtMs = performance.now()
+    try {
+      const text = await this.#readAndTouch(askedAtMs)
+      if (text === undefined) {
+        await mkdir(dirname(this.#path)).catch(() => undefined)
+        // When another was quicker the next look finds his.
+        if (await create(this.#path, this.#owner)) this.#seenAtMs = askedAtMs
+        return
+      }
+      const owner = parseOwner(text)
+      if (owner?.id === this.#owner.id) this.#seenAtMs = askedAtMs
+      else if (owner !== undefined) this.#takenBy = nameOf(owner)
+      else this.#unseen = 'it names nobody'
+    } catch (error) {
+      this.#unseen = fileErrorCode(error)
+    } finally {
+      this.#isChecking = false
+    }
+  }
+
   async release(): Promise<void> {
     clearInterval(this.#timer)
     held.delete(this.#owner.id)
     const text = await readFile(this.#path, 'utf8').catch(() => '')
     if (parseOwner(text)?.id === this.#owner.id) await unlink(this.#path).catch(() => undefined)
+  }
+
+  /** The lock's text, or undefined when there is none. Touches the very file that was read, and only if it is ours. */
+  async #readAndTouch(nowMs: number): Promise<string | undefined> {
+    try {
+      const file = await open(this.#path, 'r+')
+      try {
+        const text = await file.readFile('utf8')
+        const isDue = nowMs - this.#touchedAtMs >= limits.logLockMsMax / 4
+        if (isDue && parseOwner(text)?.id === this.#owner.id) {
+          const now = new Date()
+          await file.utimes(now, now)
+          this.#touchedAtMs = nowMs
+        }
+        return text
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      if (fileErrorCode(error) === 'ENOENT') return undefined
+      throw error
+    }
   }
 }
 
@@ -99,22 +170,56 @@ async function whoHolds(path: string, text: string): Promise<string | undefined>
   const owner = parseOwner(text)
   if (owner === undefined)
     return ageMs < limits.logLockEmptyMsMax ? 'a process that is just starting' : undefined
-  if (owner.host !== hostname()) {
-    return ageMs < limits.logLockMsMax ? `process ${owner.pid} on ${owner.host}` : undefined
-  }
+  if (!isOfOurPids(owner)) return ageMs < limits.logLockMsMax ? nameOf(owner) : undefined
   if (owner.pid === process.pid && owner.started === startOf(process.pid)) {
     return held.has(owner.id) ? 'this process already' : undefined
   }
   return isRunning(owner) ? `process ${owner.pid}` : undefined
 }
 
+/** Whether the process id of a lock can be looked up here. */
+function isOfOurPids(owner: Owner): boolean {
+  const { pidNamespace, bootId } = thisProcess()
+  // Systems without PID namespaces; there the name of the machine has to do.
+  if (process.platform !== 'linux') return owner.pidNamespace === '' && owner.host === hostname()
+  if (pidNamespace === '' || bootId === '') return false
+  return owner.pidNamespace === pidNamespace && owner.bootId === bootId
+}
+
+function thisProcess(): Omit<Owner, 'id'> {
+  return {
+    pid: process.pid,
+    started: startOf(process.pid),
+    pidNamespace: orEmpty(() => readlinkSync('/proc/self/ns/pid')),
+    bootId: orEmpty(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()),
+    host: hostname(),
+  }
+}
+
+function orEmpty(read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return ''
+  }
+}
+
+function nameOf(owner: Owner): string {
+  const where = owner.host === hostname() ? `${owner.host} (perhaps in another container)` : owner.host
+  return `process ${owner.pid} on ${where}`
+}
+
+/** The locks of earlier versions have no PID namespace and no boot; such an owner may be anywhere. */
 function parseOwner(text: string): Owner | undefined {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return undefined
-    const { pid, started, host, id } = value as Record<string, unknown>
+    const { pid, started, host, id, pidNamespace = '', bootId = '' } = value as Record<string, unknown>
     if (typeof pid !== 'number' || typeof started !== 'string') return undefined
-    return typeof host === 'string' && typeof id === 'string' ? { pid, started, host, id } : undefined
+    if (typeof pidNamespace !== 'string' || typeof bootId !== 'string') return undefined
+    return typeof host === 'string' && typeof id === 'string'
+      ? { pid, started, pidNamespace, bootId, host, id }
+      : undefined
   } catch {
     return undefined
   }
@@ -132,12 +237,10 @@ function isRunning(owner: Owner): boolean {
 
 /** The start time in /proc/PID/stat, field 22; the name in field 2 may hold spaces, so count from its end. */
 function startOf(pid: number): string {
-  try {
+  return orEmpty(() => {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
     return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-  } catch {
-    return ''
-  }
+  })
 }
 
 /** Takes a lock that was left behind out of the way; when several try, one rename succeeds. */

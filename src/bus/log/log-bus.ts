@@ -5,7 +5,7 @@ import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { OnSegmentEvent, SegmentEvent } from '../../segment/events.ts'
 import { type FileSystem, fileErrorCode, nodeFileSystem } from '../../segment/file-system.ts'
-import { type PendingAppend, refusalOf, SegmentWriter } from '../../segment/writer.ts'
+import { fullError, type PendingAppend, refusalOf, SegmentWriter } from '../../segment/writer.ts'
 import type { AppendOutcome, Bus, BusHealth, BusRecord } from '../bus.ts'
 import { DirectoryLock } from './directory-lock.ts'
 import { listTopics } from './topics.ts'
@@ -54,6 +54,9 @@ export class LogBus implements Bus {
   /** The writers that are open, for health. */
   readonly #open = new Map<string, SegmentWriter>()
   #lock: DirectoryLock | undefined
+  /** Why the disk counts as full, found out without a writer. */
+  #full: GuidepostError | undefined
+  #isProbingSpace = false
   #probeTimer: NodeJS.Timeout | undefined
   #state: 'new' | 'open' | 'closed' = 'new'
   /** Topics that could not be opened, with the reason. Each is tried again, by appends and by the probe. */
@@ -69,8 +72,12 @@ export class LogBus implements Bus {
   async start(): Promise<void> {
     const { directory } = this.#config
     try {
-      await this.#fs.makeDirectory(directory)
-      this.#lock = await DirectoryLock.take(directory)
+      await this.#inTime(this.#fs.makeDirectory(directory))
+      const taking = DirectoryLock.take(directory)
+      // One that comes too late is of no use, and must not keep others from the log.
+      taking.then((lock) => this.#state === 'closed' && lock.release()).catch(() => undefined)
+      this.#lock = await this.#inTime(taking)
+      await this.#inTime(this.#checkSpace())
       for (const topic of await listTopics(this.#fs, directory)) await this.#openAtStart(topic)
     } catch (error) {
       await this.close(limits.logPollMs)
@@ -87,6 +94,8 @@ export class LogBus implements Bus {
     const outcomes = new Array<AppendOutcome>(records.length).fill(undefined)
     if (records.length === 0) return outcomes
     if (this.#state !== 'open') return outcomes.fill(notOpenError())
+    const notOurs = this.#lock?.problem
+    if (notOurs !== undefined) return outcomes.fill(notOurs)
     const deadlineAtMs = performance.now() + this.#config.appendMs
     const shares = this.#share(records, outcomes)
     await Promise.all(
@@ -122,6 +131,32 @@ export class LogBus implements Bus {
       await this.#lock?.release()
       this.#lock = undefined
     }
+  }
+
+  /** Rejects with GP_CONFIG when the file system takes too long. */
+  async #inTime<T>(work: Promise<T>): Promise<T> {
+    const { directory } = this.#config
+    const deadline = Promise.withResolvers<never>()
+    const text = `The log directory ${directory} did not answer within ${limits.logStartMsMax} ms: ${adviceFor('')}`
+    const timer = setTimeout(() => deadline.reject(permanent('GP_CONFIG', text)), limits.logStartMsMax)
+    try {
+      return await Promise.race([work, deadline.promise])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Asks for the free space also while nobody writes: what would refuse the first append must be seen before it. */
+  async #checkSpace(): Promise<void> {
+    const { directory, diskReserveBytes } = this.#config
+    // A file system that cannot say is believed to have room, as in the writer.
+    const freeBytes = await this.#fs.freeBytes(directory).catch(() => Number.POSITIVE_INFINITY)
+    const isFull = freeBytes < diskReserveBytes
+    const wasFull = this.#full !== undefined
+    this.#full = isFull ? fullError(directory, freeBytes, diskReserveBytes, 0) : undefined
+    if (isFull === wasFull) return
+    if (this.#full === undefined) this.#tell(undefined, { kind: 'disk_recovered', file: directory })
+    else this.#tell(undefined, { kind: 'disk_full', file: directory, reason: this.#full.message })
   }
 
   /** Damage and a failing disk do not keep the program from starting, missing rights do: only an operator helps. */
@@ -196,6 +231,7 @@ export class LogBus implements Bus {
       retentionMs: retentionHours * 3_600_000,
       diskReserveBytes,
       onEvent: (event) => this.#tell(topic, event),
+      whyNotWrite: () => this.#lock?.problem,
     })
     this.#writers.set(topic, opening)
     opening.then(
@@ -215,6 +251,8 @@ export class LogBus implements Bus {
   }
 
   #anyProblem(): GuidepostError | undefined {
+    if (this.#lock?.problem !== undefined) return this.#lock.problem
+    if (this.#full !== undefined) return this.#full
     for (const problem of this.#failed.values()) return problem
     for (const [topic, writer] of this.#open) {
       if (writer.problem !== undefined) return writer.problem
@@ -223,15 +261,22 @@ export class LogBus implements Bus {
     return undefined
   }
 
-  /** Finds out that a disk is well again although nobody dares to append. */
+  /** Finds out that a disk is well again, or full by others, although nobody dares to append. */
   #probe(): void {
+    if (!this.#isProbingSpace) {
+      this.#isProbingSpace = true
+      void this.#checkSpace().finally(() => {
+        this.#isProbingSpace = false
+      })
+    }
+    if (this.#lock?.problem !== undefined) return
     for (const topic of this.#failed.keys()) void this.#writer(topic).catch(() => undefined)
     for (const writer of this.#open.values()) {
       if (writer.problem !== undefined && writer.commitMs === 0) void writer.probe()
     }
   }
 
-  #tell(topic: string, event: SegmentEvent): void {
+  #tell(topic: string | undefined, event: SegmentEvent): void {
     this.#options.onEvent?.(event)
     const { log } = this.#options
     const { level, message } = wording[event.kind]

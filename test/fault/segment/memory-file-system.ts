@@ -210,6 +210,7 @@ export class MemoryFileSystem implements FileSystem {
         node.data = Buffer.from(node.data.subarray(0, bytes))
       },
       bytes: async () => node.data.length,
+      isLinked: () => this.#names.get(path) === node,
       close: async () => undefined,
     }
   }

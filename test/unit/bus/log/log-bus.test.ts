@@ -89,6 +89,7 @@ function withDatasync(datasync: (file: SegmentFile) => Promise<void>): FileSyste
         sync: () => file.sync(),
         truncate: (bytes) => file.truncate(bytes),
         bytes: () => file.bytes(),
+        isLinked: () => file.isLinked(),
         close: () => file.close(),
       }
     },
