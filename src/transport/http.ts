@@ -158,7 +158,7 @@ export class HttpListener {
     const connection = connectionOf(raw.socket)
     if (++connection.requests > limits.pipelinedMax) {
       // Senders wait for an answer before they send more on a connection; one that does not would fill the memory.
-      this.#options.refused('pipelining')
+      if (!raw.socket.destroyed) this.#options.refused('pipelining')
       raw.socket.destroy()
       return
     }
