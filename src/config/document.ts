@@ -1,16 +1,22 @@
 /** A configuration file as YAML: its values, and where in the file each of them stands. */
-import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import { type ErrorCode, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
 
 export interface Place {
   readonly line: number
   readonly column: number
 }
 
+export interface SyntaxProblem {
+  readonly place: Place
+  readonly message: string
+  readonly suggestion: string | undefined
+}
+
 export interface ConfigDocument {
   /** Plain values. */
   readonly values: unknown
   /** Syntax errors; when there are any, `values` is of no use. */
-  readonly errors: readonly { readonly place: Place; readonly message: string }[]
+  readonly errors: readonly SyntaxProblem[]
   /** Where the value at `path` stands (its key, when it has one), or the nearest place around it. */
   readonly locate: (path: readonly (string | number)[]) => Place
 }
@@ -22,7 +28,10 @@ export function parseConfig(text: string): ConfigDocument {
     const { line, col } = lines.linePos(offset)
     return { line, column: col }
   }
-  const errors = document.errors.map((error) => ({ place: place(error.pos[0]), message: error.message }))
+  const errors = document.errors.map(({ code, message, pos: [offset] }) => ({
+    place: place(offset),
+    ...explain(code, message, text, offset),
+  }))
   const locate = (path: readonly (string | number)[]): Place => {
     let node: unknown = document.contents
     let offset = isNode(node) ? (node.range?.[0] ?? 0) : 0
@@ -43,17 +52,42 @@ export function parseConfig(text: string): ConfigDocument {
   return { values: errors.length === 0 ? toPlain(() => document.toJS(), errors) : undefined, errors, locate }
 }
 
+/** The parser's words speak to programmers; two slips that are easily made are said in ours. */
+function explain(
+  code: ErrorCode,
+  message: string,
+  text: string,
+  offset: number,
+): Pick<SyntaxProblem, 'message' | 'suggestion'> {
+  if (code === 'MULTIPLE_DOCS') {
+    const suggestion = 'Remove the line --- and what belongs to another file.'
+    return { message: 'begins a second document, and one is wanted', suggestion }
+  }
+  if (code !== 'BLOCK_AS_IMPLICIT_KEY') return { message, suggestion: undefined }
+  const lineStart = text.lastIndexOf('\n', offset - 1) + 1
+  const [line = ''] = text.slice(lineStart).split('\n')
+  const [, key = '', value = ''] = /^\s*(?:- )?([^\s:]+):\s+(.*?)(?:\s+#.*)?\s*$/.exec(line) ?? []
+  if (!/^(?:log|kafka):/.test(value))
+    return { message, suggestion: 'Write a value that holds a colon in quotes.' }
+  const url = value.replace(/\s/g, '')
+  const quoted = url.endsWith(':') ? (url === 'log:' ? 'log:./data' : 'kafka://host:9092') : url
+  return {
+    message: 'is no text to YAML, which takes the colon for that of a key',
+    suggestion: `Write ${key}: '${quoted}', in quotes.`,
+  }
+}
+
 function child(node: unknown, step: string | number): unknown {
   return isNode(node) && 'get' in node && typeof node.get === 'function' ? node.get(step, true) : undefined
 }
 
 /** Resolving an alias may fail where parsing did not; that is the file's fault as well. */
-function toPlain(read: () => unknown, errors: { place: Place; message: string }[]): unknown {
+function toPlain(read: () => unknown, errors: SyntaxProblem[]): unknown {
   try {
     return read()
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
-    errors.push({ place: { line: 1, column: 1 }, message })
+    errors.push({ place: { line: 1, column: 1 }, message, suggestion: undefined })
     return undefined
   }
 }

@@ -14,6 +14,7 @@ import { readBlock } from './read.ts'
 import { checkGuids, checkRelations, type Path } from './relations.ts'
 import { schema, type Written } from './schema.ts'
 import { walk } from './schema-nodes.ts'
+import { warnSlowPatterns } from './slow-patterns.ts'
 
 /** One thing that is wrong. */
 export interface Problem {
@@ -99,6 +100,7 @@ class Loading {
     this.#unreadable = new Set(this.#problems.map((problem) => blockOf(problem.path)))
     const config = this.#build(written)
     if (config === undefined || this.#problems.length > 0) return this.#failed()
+    warnSlowPatterns(this.#document?.values, (path, ...rest) => this.#warn(path, ...rest))
     return { config, warnings: this.#warnings, file: this.#file }
   }
 
@@ -211,10 +213,10 @@ class Loading {
     })
     if (text === undefined) return
     this.#document = parseConfig(text)
-    for (const { place, message } of this.#document.errors) {
+    for (const { place, message, suggestion } of this.#document.errors) {
       const last = this.#problems.at(-1)
       if (last?.message === message && last.place?.line === place.line) continue
-      this.#problems.push({ source: file, place, path: '', message, suggestion: undefined })
+      this.#problems.push({ source: file, place, path: '', message, suggestion })
     }
   }
 

@@ -34,7 +34,7 @@ const named = (kind: string) => ({
 
 const from = {
   type: 'custom',
-  doc: 'Where a guid is looked for, in this order; the first source that yields a valid guid wins, for each series, resource or process by itself. Bare words: `listener` (the guid set on the listener) and `path` (`/t/<guid>/…`). With a name: `header: x-guid`, `label: namespace`, `attribute: k8s.namespace.name`, `label|attribute: guid` for both; each of these may carry `match:`, a regular expression with exactly one group that finds the guid inside the value (it may match anywhere unless `^` and `$` say otherwise). `peer: { 10.1.0.0/16: team-a }` goes by the sender’s address, the longest prefix wins; `constant: team-a` always yields.',
+  doc: 'Where a guid is looked for, in this order; the first source that yields a valid guid wins, for each series, resource or process by itself. Bare words: `listener` (the guid set on the listener) and `path` (`/t/<guid>/…`). With a name: `header: x-guid`, `label: namespace`, `attribute: k8s.namespace.name`, `label|attribute: guid` for both; each of these may carry `match:`, a regular expression with exactly one group that finds the guid inside the value (it may match anywhere unless `^` and `$` say otherwise). Patterns see what senders send, on the thread that serves all of them: a repetition inside a repeated group, as in `(a+)+`, lets one value stop the gateway. `guidepost check` and the start warn of these; other slow ones, such as `(a|a)+`, are not noticed. `peer: { 10.1.0.0/16: team-a }` goes by the sender’s address, the longest prefix wins; `constant: team-a` always yields.',
   neighbour: 'guid.missing',
   read: readGuidSources,
   spelling: 'list of sources',
@@ -67,13 +67,13 @@ const name = {
   expects: 'a label name that does not begin with __',
   pattern: /^(?!__)[A-Za-z_][A-Za-z0-9_.]{0,127}$/,
   example: 'guid',
-  doc: 'The label or attribute that is written. Every other occurrence of this name in the same place is removed.',
+  doc: 'The label or attribute that is written. Every other occurrence of this name in the same place is removed. Only a series’ own labels are stamped and cleaned: labels of exemplars are not looked at and stay as they came.',
 } as const
 
 const conflict = {
   type: 'choice',
   values: ['overwrite', 'keep', 'reject'],
-  doc: 'What happens to an item that already carries another guid under `guid.name`: the right one replaces it, it stays, or the item is rejected.',
+  doc: 'What happens to an item that already carries another guid under `guid.name`: the right one replaces it (`overwrite`), it stays (`keep`), or the item is rejected (`reject`). `keep` chooses between two guids and is no source: with `missing: reject` or `drop` an item for which no source yields a guid is refused even when it carries a valid one under `guid.name`. To let that one count, name it in `guid.from`.',
 } as const
 
 const missing = {
@@ -92,7 +92,7 @@ const missing = {
 
 const allow = {
   type: 'custom',
-  doc: 'The guids that are let through; items of any other are rejected. Entries are guids, guids with `*` for any run of characters, or a `/regular expression/` of the whole guid. Every valid guid when not set.',
+  doc: 'The guids that are let through; items of any other are rejected. Entries are guids, guids with `*` for any run of characters, or a `/regular expression/` of the whole guid, of which the same is to be said as of `match` in `guid.from`. Every valid guid when not set.',
   neighbour: 'guid.missing',
   read: readGuidAllow,
   spelling: 'list of guids and patterns',
@@ -258,7 +258,7 @@ export const schema = {
         createTopics: {
           type: 'boolean',
           default: true,
-          doc: 'Whether a missing topic is created at start. When off, a missing topic stops the start and is named.',
+          doc: 'Whether a missing topic is created at start. When off, a missing topic is named and stops the start, provided that Kafka answers at start; otherwise the gateway stays up and not ready.',
           neighbour: 'kafka.partitions',
         },
         partitions: {
@@ -448,7 +448,7 @@ export const schema = {
           default: limits.appendMsMax,
           min: 100,
           max: hourMs,
-          doc: 'How long the bus may take to make a record durable. Over it the sender gets 503 and tries again. Keep it below the senders’ own time-out (30 s for Prometheus).',
+          doc: 'How long the bus may take to make a record durable. Over it the sender gets 503 and tries again. Keep it below the senders’ own time-out (30 s for Prometheus). The one limit that a reload does not change: the bus keeps that of the start. A reload that finds it changed warns that the bus keeps its old configuration; restart to apply it.',
           neighbour: 'limits.drainMs',
         },
         drainMs: {

@@ -257,6 +257,15 @@ test('another bus on the command line leaves a file for Kafka valid, with a warn
   ])
 })
 
+test('patterns that a value can make slow are warned of, each at its place', () => {
+  const result = loadConfig({ file: 'slow-patterns.yaml', env: {}, cwd: join(data, 'valid') })
+  assert.ok(result.config !== undefined)
+  assert.deepEqual(
+    result.warnings.map(({ place, path }) => `${place?.line} ${path}`),
+    ['5 guid.from.1.match', '10 receivers.remoteWrite.guid.allow.1', '10 receivers.remoteWrite.guid.allow.2'],
+  )
+})
+
 test('a file that is not there, is a folder, or is too large is said so', () => {
   assert.deepEqual(problems({ file: 'no-such.yaml' }), ['no-such.yaml: does not exist.'])
   assert.match(problems({ file: '.' }).join(), /^\.: cannot be read: EISDIR/)
