@@ -7,6 +7,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, URL } from 'node:url'
@@ -22,6 +23,9 @@ export const v8Flags = ['--single-threaded-gc', '--initial-heap-size=256']
 
 /** Set for what the launcher starts, so that it never starts itself twice. */
 const guard = 'GUIDEPOST_LAUNCHER'
+
+/** The child's end of a pipe that carries nothing; it closes when the launcher ends, however that comes about. */
+const lifeline = 3
 
 /** @param {string} version as in `process.versions.node` or `node --version` */
 export function isNewEnough(version) {
@@ -61,7 +65,10 @@ export function findBundledNode() {
  * @param {string[]} args
  */
 function runWith(node, args) {
-  const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, [guard]: 'child' } })
+  const child = spawn(node, args, {
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    env: { ...process.env, [guard]: 'child' },
+  })
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     // On a terminal Ctrl-C reaches the child by itself, and a second copy may mean something else to it.
     const isSent = signal === 'SIGINT' && process.stdin.isTTY
@@ -76,9 +83,18 @@ function runWith(node, args) {
   })
 }
 
+/** Drains when the launcher was killed with a signal that it could not hand on; nobody else would end this process. */
+function followLauncher() {
+  const pipe = new Socket({ fd: lifeline, readable: true, writable: false })
+  pipe.on('error', () => pipe.destroy())
+  pipe.on('close', () => process.kill(process.pid, 'SIGTERM'))
+  pipe.resume().unref()
+}
+
 /** @param {string[]} argv the arguments after the program's name */
 async function launch(argv) {
   const isGuarded = process.env[guard] !== undefined
+  if (process.env[guard] === 'child') followLauncher()
   delete process.env[guard]
   const self = fileURLToPath(import.meta.url)
   const flags = argv[0] === 'run' ? v8Flags.filter((flag) => !process.execArgv.includes(flag)) : []

@@ -114,6 +114,22 @@ test('signals are handed on, and the exit code comes back', needsBundled, async 
   assert.deepEqual(await once(child, 'exit'), [5, null])
 })
 
+test('a launcher that is killed takes the program with it', needsBundled, async (t) => {
+  const main = `process.on('SIGTERM', () => { console.log('drained'); process.exit(0) })
+    setInterval(() => {}, 1000); console.log('up')`
+  const launcher = checkout(t, { packages: true, main })
+  const child = spawn(process.execPath, ['--import', pretendOld, launcher, 'run'])
+  t.after(() => child.kill('SIGKILL'))
+  let text = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+    if (text === 'up\n') child.kill('SIGKILL')
+  })
+  // Its output closes only when the program, which shares it, is gone as well.
+  await once(child, 'close', { signal: AbortSignal.timeout(20_000) })
+  assert.equal(text, 'up\ndrained\n')
+})
+
 const systemNode = '/usr/bin/node'
 const systemVersion = spawnSync(systemNode, ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? ''
 const isOldSystem = systemVersion !== '' && !isNewEnough(systemVersion)
