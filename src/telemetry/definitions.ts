@@ -30,9 +30,9 @@ export const definitions = {
   },
   guidepost_rejected_items_total: {
     type: 'counter',
-    help: 'Items that were refused, by reason. The sender was told so.',
+    help: 'Items that were refused, by reason.',
     labels: ['receiver', 'signal', 'reason', 'guid'],
-    note: 'A reason that passes (overloaded, bus away) means that the sender tries again; any other means that it must be mended.',
+    note: 'A reason that passes (overloaded, bus away) means that the sender was told to try again; any other means that it must be mended. The sender is told, except of `guid_dropped` (`guid.missing: drop`) and `metadata_guid_missing`: a request of which nothing else was refused is answered 204.',
   },
   guidepost_dead_lettered_items_total: {
     type: 'counter',
@@ -42,9 +42,9 @@ export const definitions = {
   },
   guidepost_refused_requests_total: {
     type: 'counter',
-    help: 'Requests refused as a whole before their items were known, by reason.',
+    help: 'Requests refused as a whole, by reason.',
     labels: ['receiver', 'reason'],
-    note: 'Not a part of the items, which nobody could count.',
+    note: 'Most are refused before their items are known, so that nobody could count those. A request that is answered 503 because of the bus counts here as well, while its items are in `guidepost_rejected_items_total`: do not add the two.',
   },
   guidepost_received_bytes_total: {
     type: 'counter',
