@@ -24,6 +24,12 @@ const BYTES = 2
 const VARINT = 0
 const BITS64 = 1
 
+// A reader that goes away (`| head -1`) is no failure; what it would have read is dropped.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
 process.exitCode = await main()
 
 async function main(): Promise<number> {
