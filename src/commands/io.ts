@@ -29,7 +29,7 @@ export function hasColours(stream: Stream, env: Environment): boolean {
 
 /**
  * Writes lines at the pace of whoever reads them. When the reader goes away (`| head`), `closed` aborts and further
- * lines are dropped: that is no failure.
+ * lines are dropped: that is no failure. A pipe tells of it only when something is written to it.
  */
 export class Output {
   readonly #stream: Stream
@@ -38,6 +38,7 @@ export class Output {
   constructor(stream: Stream) {
     this.#stream = stream
     stream.on('error', (error: Error) => this.#closed.abort(error))
+    stream.on('close', () => this.#closed.abort())
   }
 
   /** Aborts when nobody reads any more. */

@@ -74,7 +74,11 @@ export const commands = {
         doc: 'Where to start: begin (default), or end for new records.',
       },
       limit: { type: 'string', short: 'n', value: 'N', doc: 'Stop after this many records.' },
-      follow: { type: 'boolean', short: 'f', doc: 'Wait for further records.' },
+      follow: {
+        type: 'boolean',
+        short: 'f',
+        doc: 'Wait for further records. After a reader such as head is gone, the next one ends it.',
+      },
       summary: { type: 'boolean', doc: 'Leave out the payload.' },
       raw: {
         type: 'string',

@@ -187,6 +187,17 @@ test('a reader that goes away ends it quietly', { timeout: 30_000 }, async (t) =
   assert.equal(errors, '')
 })
 
+test('an output that is closed ends it, even when no record comes', { timeout: 20_000 }, async (t) => {
+  const log = await openLog(t)
+  await log.append(record('team-a'))
+  const io = fakeIo()
+  const ended = tail({ ...all, bus: `log:${log.directory}`, follow: true }, io)
+  await untilLines(io, 1, t)
+  io.stdout.destroy()
+  assert.equal(await ended, 0)
+  assert.equal(io.stderr.text, '')
+})
+
 test('Ctrl-C ends it cleanly', { timeout: 30_000 }, async (t) => {
   const log = await openLog(t)
   await log.append(record('team-a'))
