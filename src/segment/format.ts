@@ -47,7 +47,7 @@
  * successful. A new file is synced, and then its directory, before its first record. After any failed write or sync
  * the segment is cut back to its last durable record (removed if it has none) and never written again: after a
  * failed fsync the page cache and the disk may differ, and a second fsync would claim success. The next append begins
- * a new file.
+ * a new file. So it does when the file was found deleted after the sync; what was written to it is no success.
  *
  * RECOVERY
  *

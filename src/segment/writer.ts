@@ -261,9 +261,11 @@ export class SegmentWriter {
   /** Cuts the segment back to what is durable and never writes to it again. */
   async #abandon(segment: ActiveSegment): Promise<void> {
     this.#active = undefined
-    if (this.#settings.whyNotWrite?.() !== undefined || !segment.file.isLinked()) {
-      // Whatever has this name now, another made it; and another may be writing this very file.
+    const isOurs = this.#settings.whyNotWrite?.() === undefined
+    if (!isOurs || !segment.file.isLinked()) {
+      // Another may be writing this very file, or have made one of this name: neither cut nor delete it.
       await segment.file.close().catch(() => undefined)
+      if (!isOurs) this.#closed.push(toClosed(segment))
       return
     }
     const isEmpty = segment.bytes <= fileHeaderBytes
@@ -271,7 +273,7 @@ export class SegmentWriter {
     await segment.file.truncate(segment.bytes).catch(() => undefined)
     await segment.file.close().catch(() => undefined)
     if (isEmpty) await this.#settings.fs.unlink(segment.path).catch(() => undefined)
-    else this.#closed.push({ firstOffset: segment.firstOffset, bytes: segment.bytes, modifiedMs: Date.now() })
+    else this.#closed.push(toClosed(segment))
     // The name of an empty segment that could not be removed must not be used again.
     if (this.#nextOffset === segment.firstOffset) this.#nextOffset += 1
   }
@@ -282,7 +284,7 @@ export class SegmentWriter {
       const isFull = active.bytes > fileHeaderBytes && active.bytes + bytes > this.#settings.segmentBytes
       if (!isFull) return active
       this.#active = undefined
-      this.#closed.push({ firstOffset: active.firstOffset, bytes: active.bytes, modifiedMs: Date.now() })
+      this.#closed.push(toClosed(active))
       await active.file.close().catch(() => undefined)
     }
     this.#active = await this.#create()
@@ -351,6 +353,10 @@ export class SegmentWriter {
         this.#retaining = undefined
       })
   }
+}
+
+function toClosed({ firstOffset, bytes }: ActiveSegment): ClosedSegment {
+  return { firstOffset, bytes, modifiedMs: Date.now() }
 }
 
 /** The permanent error with which `append` refuses a record, or undefined when it takes it. */

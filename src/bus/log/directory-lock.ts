@@ -11,12 +11,12 @@
  */
 import { randomUUID } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
-import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import { fileErrorCode } from '../../segment/file-system.ts'
+import { fileErrorCode, nodeFileSystem } from '../../segment/file-system.ts'
 
 interface Owner {
   readonly pid: number
@@ -39,7 +39,8 @@ export class DirectoryLock {
   readonly #path: string
   readonly #owner: Owner
   readonly #timer: NodeJS.Timeout
-  #isChecking = false
+  #checking: Promise<void> | undefined
+  #isReleased = false
   /** When the lock was last touched and seen to be ours. */
   #seenAtMs = performance.now()
   #touchedAtMs = performance.now()
@@ -84,32 +85,45 @@ export class DirectoryLock {
   }
 
   /** Looks whether the lock is still ours, and touches it now and then. Makes a deleted one again. Never rejects. */
-  async check(): Promise<void> {
-    if (this.#isChecking || this.#takenBy !== undefined) return
-    this.#isChecking = true
+  check(): Promise<void> {
+    if (this.#isReleased || this.#takenBy !== undefined) return Promise.resolve()
+    this.#checking ??= this.#look().finally(() => {
+      this.#checking = undefined
+    })
+    return this.#checking
+  }
+
+  async #look(): Promise<void> {
     // What is seen is as old as the question.
     const askedAtMs = performance.now()
     try {
       const text = await this.#readAndTouch(askedAtMs)
-      if (text === undefined) {
-        await mkdir(dirname(this.#path)).catch(() => undefined)
-        // When another was quicker the next look finds his.
-        if (await create(this.#path, this.#owner)) this.#seenAtMs = askedAtMs
-        return
-      }
+      if (text === undefined) return await this.#makeAgain(askedAtMs)
       const owner = parseOwner(text)
       if (owner?.id === this.#owner.id) this.#seenAtMs = askedAtMs
       else if (owner !== undefined) this.#takenBy = nameOf(owner)
       else this.#unseen = 'it names nobody'
     } catch (error) {
       this.#unseen = fileErrorCode(error)
-    } finally {
-      this.#isChecking = false
     }
+  }
+
+  async #makeAgain(askedAtMs: number): Promise<void> {
+    // In that time another may have found it stale, have written, and be gone again.
+    if (askedAtMs - this.#seenAtMs >= limits.logLockMsMax) {
+      this.#takenBy = 'somebody, or its lock deleted, while this process did not see it'
+      return
+    }
+    await nodeFileSystem.makeDirectory(dirname(this.#path))
+    // When another was quicker the next look finds his.
+    if (await create(this.#path, this.#owner)) this.#seenAtMs = askedAtMs
   }
 
   async release(): Promise<void> {
     clearInterval(this.#timer)
+    this.#isReleased = true
+    // A look that is under way would make again what is deleted here.
+    await this.#checking
     held.delete(this.#owner.id)
     const text = await readFile(this.#path, 'utf8').catch(() => '')
     if (parseOwner(text)?.id === this.#owner.id) await unlink(this.#path).catch(() => undefined)

@@ -75,7 +75,7 @@ export class LogBus implements Bus {
       await this.#inTime(this.#fs.makeDirectory(directory))
       const taking = DirectoryLock.take(directory)
       // One that comes too late is of no use, and must not keep others from the log.
-      taking.then((lock) => this.#state === 'closed' && lock.release()).catch(() => undefined)
+      taking.then((lock) => (this.#state === 'closed' ? lock.release() : undefined)).catch(() => undefined)
       this.#lock = await this.#inTime(taking)
       await this.#inTime(this.#checkSpace())
       for (const topic of await listTopics(this.#fs, directory)) await this.#openAtStart(topic)

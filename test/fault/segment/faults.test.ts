@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { retryable } from '../../../src/errors.ts'
+import { type GuidepostError, retryable } from '../../../src/errors.ts'
 import { MiB } from '../../../src/limits.ts'
 import { diskError, MemoryFileSystem, type Operation } from './memory-file-system.ts'
 import { idsOf, openWriter, readAll, record } from './support.ts'
@@ -117,7 +117,10 @@ test('below the reserve nothing is written', async () => {
   fs.free = 10 * MiB
   const outcome = await writer.append([record('a')]).settled
   assert.equal(outcome?.code, 'GP_DISK_FULL')
-  assert.match(outcome?.message ?? '', /has 10\.0 MiB of free disk and needs 10\.0/)
+  assert.match(
+    outcome?.message ?? '',
+    /has 10\.0 MiB free; log\.diskReserveBytes keeps 10\.0 MiB of it and the next write takes up to \d+ B: make room/,
+  )
   assert.deepEqual(fs.paths(), [])
   assert.equal(
     (await writer.probe())?.code,
@@ -220,4 +223,50 @@ test('close gives up a sync that hangs, and says so to those who wait', async ()
   assert.equal((await hanging.settled)?.code, 'GP_DRAINING')
   assert.equal((await writer.append([record('c')]).settled)?.code, 'GP_DRAINING')
   gate.resolve(undefined)
+})
+
+test('a segment deleted while it is written: its appends fail, and a new one goes on with the offsets', async () => {
+  const fs = new MemoryFileSystem()
+  const { writer, events } = await openWriter(fs)
+  assert.equal(await writer.append([record('a')]).settled, undefined)
+  for (const path of fs.paths()) await fs.unlink(path)
+  const outcome = await writer.append([record('lost')]).settled
+  assert.equal(outcome?.code, 'GP_DISK_FAILED')
+  assert.equal(outcome?.canRetry, true)
+  assert.match(outcome?.message ?? '', /was deleted while it was written/)
+  assert.equal(writer.problem, outcome)
+  assert.equal(await writer.append([record('b')]).settled, undefined)
+  assert.equal(writer.problem, undefined)
+  await writer.close(1000)
+  const { records } = await readAll(fs)
+  assert.deepEqual(idsOf(records), ['b'])
+  assert.ok(records[0]!.offset >= 2, 'the offsets of what is gone are not used again')
+  assert.deepEqual(
+    events.map((event) => event.kind),
+    ['disk_failed', 'disk_recovered'],
+  )
+})
+
+test('a writer whose directory is another’s now changes nothing in it, not even to clean up', async () => {
+  const fs = new MemoryFileSystem()
+  let refusal: GuidepostError | undefined
+  const { writer } = await openWriter(fs, { whyNotWrite: () => refusal })
+  assert.equal(await writer.append([record('a')]).settled, undefined)
+  const lost = retryable('GP_DISK_FAILED', 'taken over')
+  const [path = ''] = fs.paths()
+  let bytes = 0
+  fs.hook = (operation) => {
+    // It is lost in the middle of a commit.
+    if (operation === 'datasync') {
+      refusal = lost
+      bytes = fs.bytesOf(path).length
+    }
+    return undefined
+  }
+  assert.equal(await writer.append([record('b')]).settled, lost)
+  assert.equal(fs.bytesOf(path).length, bytes, 'what may be another’s by now is not cut')
+  const operations = fs.operations
+  assert.equal(await writer.append([record('c')]).settled, lost)
+  assert.equal(fs.operations, operations)
+  await writer.close(1000)
 })

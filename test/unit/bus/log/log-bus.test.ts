@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -7,6 +8,7 @@ import type { BusRecord, StoredRecord } from '../../../../src/bus/bus.ts'
 import { LogBus } from '../../../../src/bus/log/log-bus.ts'
 import { LogReader } from '../../../../src/bus/log/log-reader.ts'
 import type { LogBusConfig } from '../../../../src/config/config.ts'
+import { limits } from '../../../../src/limits.ts'
 import type { SegmentEvent } from '../../../../src/segment/events.ts'
 import { type FileSystem, nodeFileSystem, type SegmentFile } from '../../../../src/segment/file-system.ts'
 
@@ -96,8 +98,8 @@ function withDatasync(datasync: (file: SegmentFile) => Promise<void>): FileSyste
   }
 }
 
-test('two logs never write one directory, and a lock left behind is taken over', () =>
-  withPlace(async ({ directory, bus }) => {
+test('two logs never write one directory', () =>
+  withPlace(async ({ bus }) => {
     const first = bus()
     await first.start()
     const second = bus()
@@ -108,36 +110,78 @@ test('two logs never write one directory, and a lock left behind is taken over',
       return true
     })
     assert.deepEqual(await first.append([record()]), [undefined], 'the first goes on')
-    await first.close(1000)
-    // Of a process that is gone: no system gives out ids this high.
-    const owner = { pid: 2 ** 30, started: '1', host: (await import('node:os')).hostname(), id: 'x' }
-    await writeFile(join(directory, 'lock'), JSON.stringify(owner))
-    const third = bus()
-    await third.start()
-    assert.equal(third.health().up, true)
   }))
 
-test('the lock of a running process, and a fresh one of another machine, are respected', () =>
+test('a log that another process has taken over is written no more', () =>
   withPlace(async ({ directory, bus }) => {
-    const host = (await import('node:os')).hostname()
-    const parent = await import('node:fs').then((fs) => {
-      const text = fs.existsSync(`/proc/${process.ppid}/stat`)
-        ? fs.readFileSync(`/proc/${process.ppid}/stat`, 'latin1')
-        : ''
-      return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? ''
-    })
-    const owners = [
-      { pid: process.ppid, started: parent, host, id: 'x' },
-      { pid: 1, started: '1', host: `not-${host}`, id: 'x' },
-    ]
-    for (const owner of owners) {
-      await writeFile(join(directory, 'lock'), JSON.stringify(owner))
-      await assert.rejects(bus().start(), { code: 'GP_CONFIG', message: new RegExp(`process ${owner.pid}`) })
-    }
-    // The same id, started at another time: an id that was used again.
-    await writeFile(join(directory, 'lock'), JSON.stringify({ ...owners[0], started: '1' }))
-    if (parent !== '') await bus().start()
+    const made = bus()
+    await made.start()
+    assert.deepEqual(await made.append([record()]), [undefined])
+    const path = join(directory, 'lock')
+    const owner: object = JSON.parse(await readFile(path, 'utf8'))
+    const other = JSON.stringify({ ...owner, id: 'another', host: 'elsewhere', pid: 77 })
+    await writeFile(path, other)
+    await until('the bus is down', () => !made.health().up)
+    assert.match(made.health().reason, /taken over by process 77 on elsewhere/)
+    const [outcome] = await made.append([record()])
+    assert.equal(outcome?.code, 'GP_DISK_FAILED')
+    assert.equal(outcome?.canRetry, true)
+    assert.equal((await readAll(directory)).length, 1)
+    await made.close(1000)
+    assert.equal(await readFile(path, 'utf8'), other, 'the lock of the other stays')
   }))
+
+test('a log deleted while it runs: appends fail until it is made anew, lock and all', () =>
+  withPlace(async ({ directory, bus }) => {
+    const made = bus()
+    await made.start()
+    assert.deepEqual(await made.append([record(), record()]), [undefined, undefined])
+    await rm(directory, { recursive: true })
+    const [outcome] = await made.append([record()])
+    assert.equal(outcome?.code, 'GP_DISK_FAILED')
+    assert.equal(made.health().up, false)
+    await until('the bus is up', () => made.health().up)
+    assert.deepEqual(await made.append([record()]), [undefined])
+    const [stored, ...others] = await readAll(directory)
+    assert.deepEqual(others, [])
+    assert.ok(stored!.offset > 2, 'offsets go on')
+    await until('the lock is there', () => existsSync(join(directory, 'lock')))
+    await assert.rejects(bus().start(), { code: 'GP_CONFIG', message: /this process already/ })
+  }))
+
+test('a disk below its reserve is seen before anything is written, and again when there is room', () =>
+  withPlace(async ({ bus, events }) => {
+    let freeBytes = 900
+    const made = bus(
+      { diskReserveBytes: 1000 },
+      { ...nodeFileSystem, freeBytes: () => Promise.resolve(freeBytes) },
+    )
+    await made.start()
+    assert.equal(made.health().up, false)
+    assert.match(made.health().reason, /has 900 B free; log\.diskReserveBytes keeps 1000 B of it: make room/)
+    freeBytes = 1e9
+    await until('the bus is up', () => made.health().up)
+    freeBytes = 900
+    await until('the bus is down', () => !made.health().up)
+    assert.deepEqual(
+      events.map((event) => event.kind),
+      ['disk_full', 'disk_recovered', 'disk_full'],
+    )
+  }))
+
+test('a file system that never answers fails the start in time', { timeout: 60_000 }, (t) =>
+  withPlace(async ({ bus }) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const stuck: FileSystem = { ...nodeFileSystem, makeDirectory: () => new Promise(() => undefined) }
+    const starting = bus({}, stuck).start()
+    t.mock.timers.tick(limits.logStartMsMax)
+    await assert.rejects(starting, {
+      code: 'GP_CONFIG',
+      message: /did not answer within 10000 ms.*--bus log:DIR/,
+    })
+    t.mock.timers.reset()
+  }),
+)
 
 test('what cannot be written says so at start, with advice', () =>
   withPlace(async ({ directory, bus }) => {
