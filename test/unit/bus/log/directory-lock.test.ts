@@ -101,11 +101,11 @@ test('a process that paused until its lock was stale writes only after it has se
   let nowMs = performance.now()
   t.mock.method(performance, 'now', () => nowMs)
   const lock = await DirectoryLock.take(directory)
-  nowMs += limits.logLockMsMax
+  nowMs += limits.logLockMsMax + 1
   assert.match(problemOf(lock)?.message ?? '', /could not be renewed/)
   await lock.check()
   assert.equal(problemOf(lock), undefined)
-  nowMs += limits.logLockMsMax
+  nowMs += limits.logLockMsMax + 1
   // Another took it over meanwhile and has ended.
   await rm(path)
   await lock.check()
@@ -120,7 +120,7 @@ test('a lock that is held is touched', async (t) => {
   t.mock.method(performance, 'now', () => nowMs)
   const lock = await DirectoryLock.take(directory)
   await utimes(path, new Date(0), new Date(0))
-  nowMs += limits.logLockMsMax / 4
+  nowMs += limits.logLockMsMax / 4 + 1
   await lock.check()
   await assert.rejects(DirectoryLock.take(directory), { code: 'GP_CONFIG' })
   await lock.release()
