@@ -35,6 +35,7 @@ async function run(options: RunOptions, io: Io): Promise<number> {
   }
   signals.onReload(() => {
     const next = load()
+    for (const warning of next.warnings) log.warn(formatProblem(warning))
     if (next.config !== undefined) gateway.reload(next.config)
     else {
       const problems = next.problems.map(formatProblem)
