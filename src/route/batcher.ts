@@ -66,7 +66,7 @@ interface Ready {
 export class Batcher {
   readonly #options: BatcherOptions
   #limits: BatcherLimits
-  /** By encoding and lane, then by owner; the owner of a guid may be replaced, and then the older batch comes first. */
+  /** By topic, encoding and lane, then by owner; the owner of a guid may be replaced, and then the older batch comes first. */
   readonly #open = new Map<string, Map<Owner, Ready>>()
   #ready: Ready[] = []
   #lingering: NodeJS.Timeout | undefined
@@ -124,8 +124,8 @@ export class Batcher {
     if (this.#appending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  #openOf({ encoding }: Destination, lane: number): Map<Owner, Ready> {
-    const key = `${encoding} ${lane}`
+  #openOf({ topic, encoding }: Destination, lane: number): Map<Owner, Ready> {
+    const key = `${topic} ${encoding} ${lane}`
     let open = this.#open.get(key)
     if (open === undefined) {
       open = new Map()
