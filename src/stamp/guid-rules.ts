@@ -36,6 +36,9 @@ const GUID_DROPPED = -reasonNumber('guid_dropped')
 const GUID_NOT_ALLOWED = -reasonNumber('guid_not_allowed')
 const GUID_CONFLICT = -reasonNumber('guid_conflict')
 
+/** Stands for a value that was not read; no label value that is a guid looks like it. */
+const TOO_LONG = '\0'
+
 interface PeerRange {
   readonly range: BlockList
   readonly guid: string
@@ -99,7 +102,7 @@ export class GuidRules {
   judge(mask: number, value: (nth: number) => string | undefined, request: RequestGuid): Guid | number {
     let nth = 0
     // A value too long to be looked at is no guid, but it is another value than ours.
-    const existing = mask & 1 ? (value(nth++) ?? '') : undefined
+    const existing = mask & 1 ? (value(nth++) ?? TOO_LONG) : ''
     let chosen: string | undefined
     for (let bit = 1; chosen === undefined && mask >> bit !== 0; bit++) {
       if ((mask & (1 << bit)) === 0) continue
@@ -113,7 +116,8 @@ export class GuidRules {
       return this.#config.missing.action === 'drop' ? GUID_DROPPED : GUID_MISSING
     }
     if (chosen === undefined && this.#config.missing.action === 'stamp') chosen = this.#config.missing.guid
-    if (existing !== undefined && existing !== chosen) {
+    // An empty label is as good as none.
+    if (existing !== '' && existing !== chosen) {
       if (this.#config.conflict === 'reject') return GUID_CONFLICT
       if (this.#config.conflict === 'keep' && isGuid(existing)) chosen = existing
     }

@@ -76,7 +76,8 @@ export function judgeSeries(labels: readonly Pair[], rules: OracleRules): Verdic
   const guid = fromSources(rules.sources, labels) ?? stampOf(rules.missing)
   if (guid === undefined) return withoutGuid(rules)
   const carried = firstValue(labels, rules.name)
-  if (carried === undefined || carried === guid || rules.conflict === 'overwrite') return allowed(guid, rules)
+  if (carried === undefined || carried === '' || carried === guid || rules.conflict === 'overwrite')
+    return allowed(guid, rules)
   if (rules.conflict === 'reject') return { kind: 'refuse', reason: 'guid conflict' }
   return allowed(isGuid(carried) ? carried : guid, rules)
 }
