@@ -3,5 +3,5 @@ export function readableBytes(bytes: number): string {
   const step = Math.min(4, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
   return step === 0
     ? `${bytes} B`
-    : `${(bytes / 1024 ** step).toFixed(1)} ${['', 'KiB', 'MiB', 'GiB', 'TiB'][step]}`
+    : `${(bytes / 2 ** (10 * step)).toFixed(1)} ${['', 'KiB', 'MiB', 'GiB', 'TiB'][step]}`
 }
