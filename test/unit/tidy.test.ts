@@ -51,7 +51,6 @@ const NUMBERS: Record<string, string> = {
   'src/bus/partition.ts: 0x7fffffff': 'the mask that makes a hash positive, as Kafka does',
   'src/commands/decode.ts: 0x7ff0000000000002n': 'the bits of the staleness marker',
   'src/commands/inspect.ts: 1024 ** 2': 'bytes of a MiB, to print a size',
-  'src/commands/inspect.ts: 1024': 'bytes of a KiB, to print a size',
   'src/config/bus-url.ts: 9092': "Kafka's port",
   'src/config/bus-url.ts: 65_535': 'the last port',
   'src/config/bytes.ts: 1e6': 'unit MB',
