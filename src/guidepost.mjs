@@ -16,10 +16,16 @@ import { fileURLToPath, URL } from 'node:url'
 export const nodeVersionMin = [24, 6]
 
 /**
- * V8 flags for `run`, measured on the whole path: the collector gains nothing from threads that compete with the
- * one that works, and a heap that starts large is collected less often.
+ * V8 flags for `run`, measured on the whole path (docs/performance.md): the collector gains nothing from threads that
+ * compete with the one that works; a heap that starts large is collected less often; and a small space for young objects
+ * is emptied before the buffers that hang on them make V8 collect the whole heap.
  */
-export const v8Flags = ['--single-threaded-gc', '--initial-heap-size=256']
+export const v8Flags = [
+  '--single-threaded-gc',
+  '--initial-heap-size=256',
+  '--min-semi-space-size=4',
+  '--max-semi-space-size=4',
+]
 
 /** Set for what the launcher starts, so that it never starts itself twice. */
 const guard = 'GUIDEPOST_LAUNCHER'
