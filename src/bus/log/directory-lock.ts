@@ -31,6 +31,7 @@ interface Owner {
 }
 
 const lockName = 'lock'
+const MS_PER_SECOND = 1e3
 
 /** Locks held by this process, by their id. */
 const held = new Set<string>()
@@ -156,7 +157,7 @@ function heldError(directory: string, path: string, holder: string): Error {
   return permanent(
     'GP_CONFIG',
     `The log ${directory} is being written by ${holder}. Stop it, give this one another directory, ` +
-      `or, if you are sure that it is gone, delete ${path}`,
+      `or, if it was killed, start this one again in ${limits.logLockMsMax / MS_PER_SECOND} s, or delete ${path}`,
   )
 }
 

@@ -58,7 +58,6 @@ function arenaFits(end: usize): bool {
 }
 
 /** Copies forward in steps of 16 bytes; may write up to 15 bytes past `target + bytes`, which must be slack or still unwritten. */
-// @ts-ignore: decorator
 @inline
 export function copyLoose(target: usize, source: usize, bytes: usize): void {
   if (bytes > 512) {
@@ -73,7 +72,6 @@ export function copyLoose(target: usize, source: usize, bytes: usize): void {
 }
 
 /** How many bytes the two ranges have in common from their starts, at most `bytesMax`. Looks up to 15 bytes further. */
-// @ts-ignore: decorator
 @inline
 export function commonBytes(a: usize, b: usize, bytesMax: usize): usize {
   let bytes: usize = 0

@@ -14,7 +14,6 @@ export function textBegin(): void {
 
 
 /** Sample: 1 value double, 2 timestamp int64; 2.0 adds 3 start_timestamp int64. */
-// @ts-ignore: decorator
 @inline
 export function checkSample(at: usize, end: usize): bool {
   // As every sender writes it: 09, eight bytes (left out when the value is 0), 10, a varint of six bytes (any time from

@@ -55,7 +55,6 @@ export function rowsOpen(): i32 {
 }
 
 /** Room for one more row: its address, or 0. */
-// @ts-ignore: decorator
 @inline
 export function rowNext(): usize {
   const row = rows + <usize>rowCount * ROW
@@ -93,7 +92,6 @@ export function partNew(slot: i32): i32 {
   return partCount++
 }
 
-// @ts-ignore: decorator
 @inline
 export function partAt(i: i32): usize {
   return parts + <usize>i * PART

@@ -378,7 +378,6 @@ function writeSeries(out: usize, row: usize, start: usize, end: usize, stampAt: 
   return put(out, insertAt, end)
 }
 
-// @ts-ignore: decorator
 @inline
 function put(out: usize, from: usize, to: usize): usize {
   copyLoose(out, from, to - from)

@@ -180,7 +180,6 @@ function takeRefs(at: usize, end: usize): bool {
   return true
 }
 
-// @ts-ignore: decorator
 @inline
 function takePair(name: usize, value: usize, pairEnd: usize): void {
   const bytes = load<u32>(name, 4)

@@ -49,28 +49,24 @@ export function rulesName(bytes: i32): void {
 }
 
 /** Address of the stamp's name. */
-// @ts-ignore: decorator
 @inline
 export function stampName(): usize {
   return names
 }
 
 /** Bytes of the stamp's name. */
-// @ts-ignore: decorator
 @inline
 export function stampNameBytes(): usize {
   return <usize>load<u32>(nameBytes)
 }
 
 /** Places a name in the table by its length and first byte. */
-// @ts-ignore: decorator
 @inline
 function keyOf(at: usize, bytes: usize): usize {
   return ((bytes * 37 + <usize>load<u8>(at)) & 255) << 2
 }
 
 /** Bits of the names that equal the given one; most names leave at the table look-up. */
-// @ts-ignore: decorator
 @inline
 export function matchName(at: usize, bytes: usize): u32 {
   const candidates = load<u32>(byKey + keyOf(at, bytes))

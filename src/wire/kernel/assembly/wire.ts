@@ -87,7 +87,6 @@ export function skipValue(at: usize, end: usize, type: u32): usize {
 }
 
 /** Bytes of `value` as a varint. */
-// @ts-ignore: decorator
 @inline
 export function varintBytes(value: u32): usize {
   if (value < 1 << 7) return 1
