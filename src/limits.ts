@@ -51,6 +51,8 @@ export const limits = {
   guidsCachedMax: 20_000,
   /** Guids that have metric series of their own; the rest are counted under `other`. */
   metricGuidsMax: 200,
+  /** Bytes of a label's name that a rule may look for. */
+  labelNameBytesMax: 255,
   /** Sources in one `guid.from` list. */
   guidSourcesMax: 16,
 

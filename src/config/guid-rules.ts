@@ -74,6 +74,10 @@ function readGuidSource(entry: unknown, report: Report): GuidSource[] {
     }
     return [{ kind, name: named.toLowerCase(), match }]
   }
+  if (Buffer.byteLength(named) > limits.labelNameBytesMax) {
+    report([kind], `is longer than ${limits.labelNameBytesMax} bytes`)
+    return []
+  }
   if (kind === 'label' || kind === 'attribute') return [{ kind, name: named, match }]
   return [
     { kind: 'label', name: named, match },

@@ -3,7 +3,7 @@
  */
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
 import { type Body, inflatesTooFar, inflateZstd } from '../transport/body.ts'
-import type { Kernel, Version } from '../wire/kernel.ts'
+import { type Kernel, kernelCodes, type Version } from '../wire/kernel.ts'
 
 /** `absent`: no Content-Encoding. Senders exist that leave it out and still compress. */
 export type BodyEncoding = 'snappy' | 'identity' | 'zstd' | 'absent'
@@ -71,18 +71,17 @@ export function load(
     return loaded(kernel.putPlain(chunks, bytes), inflatedBytesMax)
   }
   const code = kernel.putSnappy(chunks, bytes, inflatedBytesMax)
-  if (code !== SNAPPY_BROKEN || encoding === 'snappy') return loaded(code, inflatedBytesMax)
+  if (kernelCodes[code as keyof typeof kernelCodes] !== 'snappy' || encoding === 'snappy')
+    return loaded(code, inflatedBytesMax)
   kernel.begin()
   return loaded(kernel.putPlain(chunks, bytes), inflatedBytesMax)
 }
 
-const SNAPPY_BROKEN = -2
-const TOO_LARGE = -3
-
 function loaded(code: number, inflatedBytesMax: number): GuidepostError | undefined {
   if (code >= 0) return undefined
-  if (code === TOO_LARGE) return inflatesTooFar(inflatedBytesMax)
-  if (code === SNAPPY_BROKEN) {
+  const problem = kernelCodes[code as keyof typeof kernelCodes]
+  if (problem === 'too_large') return inflatesTooFar(inflatedBytesMax)
+  if (problem === 'snappy') {
     return permanent(
       'GP_BODY_MALFORMED',
       'the body is not a snappy block (the framed format is not used here)',

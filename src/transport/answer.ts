@@ -15,7 +15,6 @@ export interface Answer {
 const statuses: Partial<Record<ErrorCode, number>> = {
   GP_BODY_TOO_LARGE: 413,
   GP_BODY_MALFORMED: 400,
-  GP_BODY_INCOMPLETE: 400,
   GP_ENCODING_UNSUPPORTED: 415,
   GP_TYPE_UNSUPPORTED: 415,
   GP_METHOD: 405,

@@ -52,7 +52,10 @@ export const refusalReasons = [
 export type RefusalReason = Exclude<(typeof refusalReasons)[number], ''>
 const reasonNumbers = new Map<string, number>(refusalReasons.map((reason, number) => [reason, number]))
 
-/** The names that the walk looks for: the stamp's first, then those of the label sources in their order. */
+/**
+ * The names that the walk looks for: the stamp's first, then those of the label sources in their order. At most 17, each
+ * of at most `limits.labelNameBytesMax` bytes; the configuration sees to both.
+ */
 export interface KernelRules {
   readonly names: readonly Buffer[]
 }
@@ -176,10 +179,6 @@ export class Kernel {
     this.#payloadAt = at
     this.#payloadBytes = bytes
     return bytes
-  }
-
-  get payloadBytes(): number {
-    return this.#payloadBytes
   }
 
   /** A copy of the payload, for tests and cold paths. */
@@ -357,11 +356,6 @@ export class Kernel {
     const word = ((this.#exports.symbolsAt.value as number) >> 2) + i * 4
     const at = this.#words[word]!
     return this.#bytes.toString('utf8', at, at + Math.min(bytesMax, this.#words[word + 1]!))
-  }
-
-  /** Bytes that the kernel's memory occupies. */
-  get memoryBytes(): number {
-    return this.#exports.memory.buffer.byteLength
   }
 
   #copyIn(chunks: readonly Buffer[], bytes: number): number {

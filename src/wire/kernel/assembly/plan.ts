@@ -2,7 +2,7 @@
 // request, filled by the host) and parts (one for each record that will be written).
 //
 //   row  32 bytes: start, end, insertAt, removedBytes, removedAt, kind, tuple, state        (all u32 or i32)
-//   slot 16 bytes: stampAt, stampBytes, extra, current part
+//   slot 16 bytes: stampAt, stampBytes, unused, current part
 //   part 32 bytes: slot, bytes, items, start, cursor, samples, histograms, exemplars (the last three in 2.0 only)
 //
 // A row's state is 0 after the walk or minus the reason why the item is refused; the plan turns it into its part.
@@ -39,6 +39,7 @@ export let partCount: i32 = 0
 /** How many items were refused for each reason. */
 export const refused = memory.data(32 * 4)
 
+/** Begins `count` rows. */
 export function rowsBegin(count: i32): i32 {
   rows = arenaTake(<usize>count * ROW)
   rowCount = count
@@ -47,7 +48,7 @@ export function rowsBegin(count: i32): i32 {
 
 const ROWS_STEP: i32 = 4096
 
-/** Begins rows whose number is not known yet; no other region may be taken until `rowsEnd`. */
+/** Begins rows whose number is not known yet; no other region may be taken before the last `rowNext`. */
 export function rowsOpen(): i32 {
   rows = arenaTake(<usize>ROWS_STEP * ROW)
   rowCount = 0

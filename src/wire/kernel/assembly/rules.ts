@@ -1,4 +1,4 @@
-// Which labels matter: the name that is stamped (bit 0) and the labels that may hold a guid (bits 1..SOURCES_MAX, in
+// Which labels matter: the name that is stamped (bit 0) and the labels that may hold a guid (bits 1..16, in
 // the order of `guid.from`). The host writes the names once for each set of rules; a request then says with two masks
 // which sources stand before its own guid (`active`) and which of them need a regular expression (`opaque`), which
 // only the host can judge.
@@ -10,7 +10,6 @@
 
 import { E_MEMORY, arenaResize, arenaTake, sameBytes } from './memory'
 
-export const SOURCES_MAX: i32 = 16
 const NAME_BYTES: usize = 256
 
 const names = memory.data(17 * 256)
