@@ -159,6 +159,7 @@ export class Gateway {
     return new GuidRules(
       guid,
       new GuidTable({ name: guid.name, receiver: receiverName, signal: 'metrics', ledger }),
+      'label',
     )
   }
 

@@ -7,7 +7,8 @@ import { limits } from '../../src/limits.ts'
 import { receiverName } from '../../src/receivers/prometheus-remote-write.ts'
 import { GuidTable } from '../../src/stamp/guid.ts'
 import { GuidRules } from '../../src/stamp/guid-rules.ts'
-import { stamp } from '../../src/stamp/prometheus.ts'
+import { prometheusStampings } from '../../src/stamp/prometheus.ts'
+import { stamp } from '../../src/stamp/stamp.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { Kernel } from '../../src/wire/kernel.ts'
 import { traffics } from '../program/traffic.ts'
@@ -57,7 +58,7 @@ function defaultRules(): GuidRules {
   const { ledger } = new Metrics({ guidsMax: config.metrics.guidsMax, runtime: false })
   const { guid } = config.receivers.remoteWrite
   const table = new GuidTable({ name: guid.name, receiver: receiverName, signal: 'metrics', ledger })
-  return new GuidRules(guid, table)
+  return new GuidRules(guid, table, 'label')
 }
 
 /** One request through the stamp, its records copied into one buffer as the batcher does. */
@@ -77,7 +78,7 @@ function splicer(
     kernel.putPlain([body.payload], body.payload.length)
     const request = rules.request(sender)
     if (request instanceof Error) throw request
-    const stamped = stamp(kernel, body.version, rules, request, limits.recordBytesTarget)
+    const stamped = stamp(kernel, prometheusStampings[body.version], rules, request, limits.recordBytesTarget)
     if (typeof stamped === 'string') throw new Error(`refused: ${stamped}`)
     let at = 0
     let items = 0

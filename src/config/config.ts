@@ -89,6 +89,8 @@ export interface GuidConfig {
   readonly name: string
   /** When the item already carries another guid under `name`. */
   readonly conflict: 'overwrite' | 'keep' | 'reject'
+  /** Where other occurrences of `name` are removed: in resources alone, or in scopes and items too. */
+  readonly scope: 'resource' | 'everywhere'
   /** When no source yields a guid. */
   readonly missing:
     | { readonly action: 'stamp'; readonly guid: string }

@@ -270,6 +270,7 @@ function mergeGuid(
     from: own.from ?? base.from,
     name: own.name ?? base.name,
     conflict: own.conflict ?? base.conflict,
+    scope: own.scope ?? base.scope,
     missing: own.missing ?? base.missing,
     allow: own.allow ?? base.allow,
   }

@@ -76,6 +76,12 @@ const conflict = {
   doc: 'What happens to an item that already carries another guid under `guid.name`: the right one replaces it (`overwrite`), it stays (`keep`), or the item is rejected (`reject`). `keep` chooses between two guids and is no source: with `missing: reject` or `drop` an item for which no source yields a guid is refused even when it carries a valid one under `guid.name`. To let that one count, name it in `guid.from`.',
 } as const
 
+const scope = {
+  type: 'choice',
+  values: ['resource', 'everywhere'],
+  doc: 'How far OTLP is searched for attributes of the name `guid.name` that a sender wrote. `resource`: those of a resource are replaced by the stamp; an attribute of the same name in a scope, span, data point or log record is the application’s own and stays. `everywhere`: those are removed too. Remote write has labels in one place only, and does not look at it.',
+} as const
+
 const missing = {
   type: 'custom',
   doc: 'What happens to an item for which no source yields a guid: it is stamped with the one given, rejected (the sender is told), or dropped (the sender is not told; it is counted).',
@@ -167,6 +173,7 @@ export const schema = {
         },
         name: { ...name, default: 'guid' },
         conflict: { ...conflict, default: 'overwrite' },
+        scope: { ...scope, default: 'resource' },
         missing: {
           ...missing,
           default: { action: 'stamp', guid: 'unassigned' },
@@ -193,7 +200,7 @@ export const schema = {
             guid: {
               type: 'block',
               doc: 'Overrides the global `guid` block for this receiver, key by key; a key that is not written here is as there.',
-              keys: { from, name, conflict, missing, allow },
+              keys: { from, name, conflict, scope, missing, allow },
             },
           },
         },

@@ -3,7 +3,8 @@
  */
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
 import { type Body, inflatesTooFar, inflateZstd } from '../transport/body.ts'
-import { type Kernel, kernelCodes, type Version } from '../wire/kernel.ts'
+import type { Version } from '../wire/formats/prometheus.ts'
+import { type Kernel, kernelCodes } from '../wire/kernel.ts'
 
 /** `absent`: no Content-Encoding. Senders exist that leave it out and still compress. */
 export type BodyEncoding = 'snappy' | 'identity' | 'zstd' | 'absent'

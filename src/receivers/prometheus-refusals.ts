@@ -4,8 +4,9 @@
  */
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { Stamped } from '../stamp/prometheus.ts'
-import type { Kernel, KernelProblem, RefusalReason, Version } from '../wire/kernel.ts'
+import type { Stamped } from '../stamp/stamp.ts'
+import type { Version } from '../wire/formats/prometheus.ts'
+import type { Kernel, KernelProblem, RefusalReason } from '../wire/kernel.ts'
 import { fields } from '../wire/protobuf.ts'
 
 const reasonTexts: Readonly<Record<RefusalReason, string>> = {

@@ -12,12 +12,14 @@ import { GuidepostError, permanent, retryable } from '../errors.ts'
 import type { Batcher, Destination, RecordSource } from '../route/batcher.ts'
 import { type Guid, isGuid } from '../stamp/guid.ts'
 import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
-import { cutRecord, type Stamped, stamp } from '../stamp/prometheus.ts'
+import { prometheusStampings } from '../stamp/prometheus.ts'
+import { cutRecord, type Stamped, stamp } from '../stamp/stamp.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
 import { admit, type Body, type ByteBudget, overloaded, readBody } from '../transport/body.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
-import type { Kernel, Version } from '../wire/kernel.ts'
+import type { Version } from '../wire/formats/prometheus.ts'
+import type { Kernel } from '../wire/kernel.ts'
 import {
   type BodyEncoding,
   encodingOf,
@@ -144,7 +146,7 @@ export class RemoteWriteReceiver {
     const { kernel, batcher } = this.#options
     const loaded = load(kernel, body, encoding, settings.limits.inflatedBytes)
     if (loaded !== undefined) return loaded
-    const stamped = stamp(kernel, version, settings.rules, guid, batcher.recordBytes)
+    const stamped = stamp(kernel, prometheusStampings[version], settings.rules, guid, batcher.recordBytes)
     return typeof stamped === 'string' ? malformed(stamped, version) : stamped
   }
 
@@ -170,7 +172,7 @@ export class RemoteWriteReceiver {
       encoding: version === 1 ? 'prometheus_remote_write_1' : 'prometheus_remote_write_2',
       joins: version === 1,
       cut: (owner, value, bytesMax) =>
-        cutRecord(this.#options.kernel, version, owner as Guid, value, bytesMax),
+        cutRecord(this.#options.kernel, prometheusStampings[version], owner as Guid, value, bytesMax),
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Which guid: the rules of one receiver, compiled from its configuration. Request sources (path, header, listener, peer,
- * constant) are asked once for each request; item sources (labels) are sought by the kernel in each series, and only
- * those that stand before the request's own guid in `guid.from`.
+ * constant) are asked once for each request; item sources (labels of a series, attributes of a resource) are sought by the
+ * kernel, and only those that stand before the request's own guid in `guid.from`.
  */
 import { BlockList, isIPv6 } from 'node:net'
 import type { GuidConfig, GuidSource } from '../config/config.ts'
@@ -9,6 +9,9 @@ import { type GuidepostError, permanent } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type KernelRules, reasonNumber } from '../wire/kernel.ts'
 import { type Guid, type GuidTable, isGuid } from './guid.ts'
+
+/** What the items of a protocol carry. */
+export type ItemSourceKind = 'label' | 'attribute'
 
 /** What is known of a request's sender before its body is read. */
 export interface Sender {
@@ -24,7 +27,7 @@ export interface Sender {
   readonly connection: number
 }
 
-/** The request's own guid, and which label sources stand before it. */
+/** The request's own guid, and which item sources stand before it. */
 export interface RequestGuid {
   readonly guid: Guid | undefined
   /** Bit n is name n of `GuidRules.kernel`. */
@@ -36,7 +39,7 @@ const GUID_DROPPED = -reasonNumber('guid_dropped')
 const GUID_NOT_ALLOWED = -reasonNumber('guid_not_allowed')
 const GUID_CONFLICT = -reasonNumber('guid_conflict')
 
-/** Stands for a value that was not read; no label value that is a guid looks like it. */
+/** Stands for a value that was not read; no value that is a guid looks like it. */
 const TOO_LONG = '\0'
 
 interface PeerRange {
@@ -45,27 +48,30 @@ interface PeerRange {
 }
 
 export class GuidRules {
-  /** For the kernel: the stamp's name, then the label sources in their order. */
+  /** For the kernel: the stamp's name, then the item sources in their order. */
   readonly kernel: KernelRules
-  /** Label sources whose value goes through a regular expression first. */
+  /** Item sources whose value goes through a regular expression first. */
   readonly opaque: number
-  /** Whether the value that a series already carries under the stamp's name matters. */
+  /** Whether the value that an item already carries under the stamp's name matters. */
   readonly wantExisting: boolean
+  /** Whether the stamp's name is removed below the place where it is stamped, too. */
+  readonly deep: boolean
   readonly #config: GuidConfig
   readonly #table: GuidTable
   readonly #matches: (RegExp | undefined)[] = [undefined]
-  /** For each source of the configuration the bit of its label, 0 for request sources. */
+  /** For each source of the configuration its bit, 0 for request sources. */
   readonly #bits: number[] = []
   readonly #peers = new Map<GuidSource, readonly PeerRange[]>()
 
-  constructor(config: GuidConfig, table: GuidTable) {
+  /** `kind`: whether the protocol's items have labels or attributes; sources of the other kind yield nothing. */
+  constructor(config: GuidConfig, table: GuidTable, kind: ItemSourceKind) {
     this.#config = config
     this.#table = table
     const names = [Buffer.from(config.name)]
     let opaque = 0
     for (const source of config.from) {
       let bit = 0
-      if (source.kind === 'label' && names.length <= limits.guidSourcesMax) {
+      if (source.kind === kind && names.length <= limits.guidSourcesMax) {
         bit = 1 << names.length
         names.push(Buffer.from(source.name))
         this.#matches.push(source.match)
@@ -76,6 +82,7 @@ export class GuidRules {
     this.kernel = { names }
     this.opaque = opaque
     this.wantExisting = config.conflict !== 'overwrite'
+    this.deep = config.scope === 'everywhere'
   }
 
   /** Asks the request sources in their order. A header that comes with several values is the sender's mistake. */
@@ -96,7 +103,7 @@ export class GuidRules {
   }
 
   /**
-   * Judges one tuple of label values (see the kernel's `rules.ts`): the guid of the series that have it, or minus the
+   * Judges one tuple of source values (see the kernel's `rules.ts`): the guid of the items that have it, or minus the
    * number of the reason why they are refused.
    */
   judge(mask: number, value: (nth: number) => string | undefined, request: RequestGuid): Guid | number {
@@ -116,7 +123,7 @@ export class GuidRules {
       return this.#config.missing.action === 'drop' ? GUID_DROPPED : GUID_MISSING
     }
     if (chosen === undefined && this.#config.missing.action === 'stamp') chosen = this.#config.missing.guid
-    // An empty label is as good as none.
+    // An empty value is as good as none.
     if (existing !== '' && existing !== chosen) {
       if (this.#config.conflict === 'reject') return GUID_CONFLICT
       if (this.#config.conflict === 'keep' && isGuid(existing)) chosen = existing
@@ -154,7 +161,7 @@ export class GuidRules {
         return value.length <= limits.guidSourceBytesMax ? source.match.exec(value)?.[1] : undefined
       }
       default:
-        // Labels are the kernel's; attributes belong to other protocols; credentials are not available yet.
+        // Labels and attributes are the kernel's; credentials are not available yet.
         return undefined
     }
   }

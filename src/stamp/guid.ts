@@ -4,7 +4,6 @@
  */
 import { limits } from '../limits.ts'
 import type { Cell, Ledger, Signal } from '../telemetry/ledger.ts'
-import { labelField } from '../wire/protobuf.ts'
 
 /** Design: `[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?`. The kernel's `isGuid` is the same rule over bytes. */
 const guidPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/
@@ -25,7 +24,6 @@ export class Guid {
   slotRequest = 0
   readonly #rejected: (reason: string) => Cell
   #bytes: Buffer | undefined
-  #label: Buffer | undefined
 
   constructor(text: string, { name, receiver, signal, ledger }: GuidTableOptions) {
     this.text = text
@@ -39,12 +37,6 @@ export class Guid {
   get bytes(): Buffer {
     this.#bytes ??= Buffer.from(this.text)
     return this.#bytes
-  }
-
-  /** The whole label field of a remote write 1.0 series: tag, length, name, value. */
-  get label(): Buffer {
-    this.#label ??= labelField(this.name, this.text)
-    return this.#label
   }
 
   /** Items given back to their senders, by reason. */

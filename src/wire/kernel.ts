@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto'
 import { limits } from '../limits.ts'
 import { kernelWasm } from './kernel/kernel-wasm.ts'
+import type { KernelExports } from './kernel-exports.ts'
 
 /** Why a request is refused as a whole; the numbers are those of `assembly/memory.ts`. */
 export const kernelCodes = {
@@ -71,55 +72,29 @@ export interface Part {
   readonly exemplars: number
 }
 
-interface Exports {
-  readonly memory: WebAssembly.Memory
-  arenaBytes(): number
-  arenaReset(): void
-  arenaTake(bytes: number): number
-  readonly inflated: WebAssembly.Global
-  snappyInflate(input: number, bytes: number, bytesMax: number): number
-  rulesBegin(): void
-  rulesNameAt(i: number): number
-  rulesName(bytes: number): void
-  setHashSeed(seed: number): void
-  tupleAt(i: number): number
-  readonly tupleCount: WebAssembly.Global
-  readonly rows: WebAssembly.Global
-  readonly rowCount: WebAssembly.Global
-  readonly parts: WebAssembly.Global
-  readonly refused: WebAssembly.Global
-  slotsTake(count: number, stampBytes: number): number
-  verdictsTake(tuples: number): number
-  readonly itemCount: WebAssembly.Global
-  walkV1(
-    at: number,
-    bytes: number,
-    itemsMax: number,
-    unknownBytesMax: number,
-    active: number,
-    opaque: number,
-    existing: number,
-  ): number
-  planV1(recordBytesMax: number, outputBytesMax: number): number
-  writeV1(): number
-  readonly itemCountV2: WebAssembly.Global
-  walkV2(
-    at: number,
-    bytes: number,
-    itemsMax: number,
-    symbolsMax: number,
-    unknownBytesMax: number,
-    active: number,
-    opaque: number,
-    existing: number,
-  ): number
-  planV2(recordBytesMax: number, outputBytesMax: number): number
-  writeV2(): number
-  readonly symbolsAt: WebAssembly.Global
-  readonly symbolCount: WebAssembly.Global
+/** What the walk of one request looks for. */
+export interface WalkOptions {
+  /** Has a bit for each item source (bit n is name n of the rules) that stands before the request's own guid. */
+  readonly active: number
+  /** Has a bit for each source whose value the host must judge. */
+  readonly opaque: number
+  /** Whether the value that an item already carries under the stamp's name matters. */
+  readonly wantExisting: boolean
+  /** Whether the stamp's name is removed below the place where it is stamped, too. */
+  readonly deep: boolean
 }
 
-export type Version = 1 | 2
+/** One kind of message: the kernel's functions for it. Codes below zero are `kernelCodes`. */
+export interface Format {
+  /** Checks the payload of `bytes` bytes at address `at` and notes every item. 0 or a code. */
+  walk(x: KernelExports, at: number, bytes: number, options: WalkOptions): number
+  /** Items that the walk met. */
+  itemCount(x: KernelExports): number
+  /** Sizes the records, none above `recordBytesMax` unless one item is. Their number or a code. */
+  plan(x: KernelExports, recordBytesMax: number): number
+  /** Writes the records. 0 or a code. */
+  write(x: KernelExports): number
+}
 
 /** The address that arenaTake gives when the memory cannot grow. */
 const NOWHERE = 0
@@ -130,14 +105,14 @@ const PART_WORDS = 8
 const wasmModule = new WebAssembly.Module(Buffer.from(kernelWasm, 'base64'))
 
 export class Kernel {
-  #exports!: Exports
+  #exports!: KernelExports
   #rules: KernelRules | undefined
   #buffer: ArrayBuffer | undefined
   #bytes!: Buffer
   #words!: Uint32Array
   #payloadAt = 0
   #payloadBytes = 0
-  #version: Version = 1
+  #format: Format | undefined
   /** When the last request that needed a large memory began, on performance.now()'s clock. */
   #largeAt = 0
 
@@ -198,39 +173,15 @@ export class Kernel {
     }
   }
 
-  /**
-   * Checks the payload and notes every item. `active` has a bit for each label source (bit n is name n of the rules)
-   * that stands before the request's own guid, `opaque` those whose value the host must judge. 0, or a negative code.
-   */
-  walk(version: Version, active: number, opaque: number, wantExisting: boolean): number {
-    this.#version = version
-    const x = this.#exports
-    const existing = wantExisting ? 1 : 0
-    return version === 1
-      ? x.walkV1(
-          this.#payloadAt,
-          this.#payloadBytes,
-          limits.requestItemsMax,
-          limits.unknownBytesMax,
-          active,
-          opaque,
-          existing,
-        )
-      : x.walkV2(
-          this.#payloadAt,
-          this.#payloadBytes,
-          limits.requestItemsMax,
-          limits.requestSymbolsMax,
-          limits.unknownBytesMax,
-          active,
-          opaque,
-          existing,
-        )
+  /** Checks the payload, which is a message of `format`, and notes every item. 0, or a negative code. */
+  walk(format: Format, options: WalkOptions): number {
+    this.#format = format
+    return format.walk(this.#exports, this.#payloadAt, this.#payloadBytes, options)
   }
 
   /** Items that the walk met. */
   get itemCount(): number {
-    return (this.#version === 1 ? this.#exports.itemCount.value : this.#exports.itemCountV2.value) as number
+    return this.#format!.itemCount(this.#exports)
   }
 
   /** Items and fields of later versions. */
@@ -266,7 +217,7 @@ export class Kernel {
     return true
   }
 
-  /** Hands over the stamp of each slot: in 1.0 the whole label field, in 2.0 the guid's bytes. */
+  /** Hands over the stamp of each slot, in the form that its format writes. */
   setSlots(stamps: readonly Buffer[]): boolean {
     let stampBytes = 0
     for (const stamp of stamps) stampBytes += stamp.length
@@ -287,14 +238,12 @@ export class Kernel {
 
   /** Sizes the records. How many there will be, or a negative code. */
   plan(recordBytesMax: number): number {
-    return this.#version === 1
-      ? this.#exports.planV1(recordBytesMax, limits.expandedBytesMax)
-      : this.#exports.planV2(recordBytesMax, limits.expandedBytesMax)
+    return this.#format!.plan(this.#exports, recordBytesMax)
   }
 
   /** Writes the records. 0 or a negative code. */
   write(): number {
-    return this.#version === 1 ? this.#exports.writeV1() : this.#exports.writeV2()
+    return this.#format!.write(this.#exports)
   }
 
   part(i: number): Part {
@@ -380,7 +329,7 @@ export class Kernel {
   }
 
   #instantiate(): void {
-    this.#exports = new WebAssembly.Instance(wasmModule).exports as Exports
+    this.#exports = new WebAssembly.Instance(wasmModule).exports as KernelExports
     this.#exports.setHashSeed(randomBytes(4).readInt32LE())
     this.#rules = undefined
     this.#view()

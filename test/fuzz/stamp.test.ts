@@ -9,7 +9,8 @@ import { test } from 'node:test'
 import { snappyCompress, snappyDecompress } from '@platformatic/wasm-utils'
 import fc from 'fast-check'
 import protobuf from 'protobufjs'
-import { Kernel, type Version } from '../../src/wire/kernel.ts'
+import type { Version } from '../../src/wire/formats/prometheus.ts'
+import { Kernel } from '../../src/wire/kernel.ts'
 import { mutate } from '../support/mutate.ts'
 import { Random } from '../support/random.ts'
 import { arbitraryV1, arbitraryV2 } from '../support/random-write-request.ts'
@@ -26,6 +27,7 @@ const rules = rulesOf({
   ],
   name: 'guid',
   conflict: 'overwrite',
+  scope: 'resource',
   missing: { action: 'stamp', guid: 'unassigned' },
   allow: undefined,
 })

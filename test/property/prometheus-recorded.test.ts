@@ -16,6 +16,7 @@ const config = {
   from: [{ kind: 'label', name: 'namespace', match: undefined }],
   name: 'guid',
   conflict: 'overwrite',
+  scope: 'resource',
   missing: { action: 'reject' },
   allow: undefined,
 } as const

@@ -119,7 +119,7 @@ export class GatewayFixture {
         metrics,
         told: () => undefined,
       },
-      { rules: new GuidRules(guid, table), limits: config.limits },
+      { rules: new GuidRules(guid, table, 'label'), limits: config.limits },
     )
     this.#listener = new HttpListener({
       host: '127.0.0.1',

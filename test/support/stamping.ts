@@ -2,9 +2,11 @@
 import type { GuidConfig, GuidSource } from '../../src/config/config.ts'
 import { GuidTable } from '../../src/stamp/guid.ts'
 import { GuidRules, type RequestGuid, type Sender } from '../../src/stamp/guid-rules.ts'
-import { type Stamped, stamp } from '../../src/stamp/prometheus.ts'
+import { prometheusStampings } from '../../src/stamp/prometheus.ts'
+import { type Stamped, stamp } from '../../src/stamp/stamp.ts'
 import { Ledger } from '../../src/telemetry/ledger.ts'
-import type { Kernel, Version } from '../../src/wire/kernel.ts'
+import type { Version } from '../../src/wire/formats/prometheus.ts'
+import type { Kernel } from '../../src/wire/kernel.ts'
 import type { OracleRules } from './oracle/index.ts'
 
 const nobody: Sender = {
@@ -25,6 +27,7 @@ export function configOf(rules: OracleRules): GuidConfig {
     from,
     name: textOf(rules.name),
     conflict: rules.conflict,
+    scope: 'resource',
     missing: rules.missing,
     allow: rules.allow,
   }
@@ -38,6 +41,7 @@ export function rulesOf(config: GuidConfig): GuidRules {
   return new GuidRules(
     config,
     new GuidTable({ name: config.name, receiver: 'remote_write', signal: 'metrics', ledger: new Ledger(10) }),
+    'label',
   )
 }
 
@@ -72,7 +76,7 @@ export function stampFor(
 ): Outcome {
   kernel.begin()
   if (kernel.putPlain([payload], payload.length) < 0) throw new Error('no memory')
-  const stamped = stamp(kernel, version, rules, request, recordBytesMax)
+  const stamped = stamp(kernel, prometheusStampings[version], rules, request, recordBytesMax)
   if (typeof stamped === 'string') return stamped
   const records: StampedRecord[] = []
   for (let i = 0; i < stamped.recordCount; i++) {

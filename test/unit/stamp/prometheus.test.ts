@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import type { GuidConfig } from '../../../src/config/config.ts'
 import { limits } from '../../../src/limits.ts'
 import { GuidTable } from '../../../src/stamp/guid.ts'
-import { cutRecord } from '../../../src/stamp/prometheus.ts'
+import { prometheusStampings } from '../../../src/stamp/prometheus.ts'
+import { cutRecord } from '../../../src/stamp/stamp.ts'
 import { Ledger } from '../../../src/telemetry/ledger.ts'
 import { Kernel } from '../../../src/wire/kernel.ts'
 import { lengthDelimited, varint } from '../../../src/wire/protobuf.ts'
@@ -25,6 +26,7 @@ function config(changes: Partial<GuidConfig>): GuidConfig {
     from: [],
     name: 'guid',
     conflict: 'overwrite',
+    scope: 'resource',
     missing: { action: 'stamp', guid: 'unassigned' },
     allow: undefined,
     ...changes,
@@ -109,7 +111,7 @@ test('a record is cut with the name under which it was stamped', () => {
   const [record] = records(1, encodeV1({ timeseries: list }), rules)
   const ledger = new Ledger(1)
   const guid = new GuidTable({ name: 'tenant', receiver: 'r', signal: 'metrics', ledger }).get('shop')
-  const cut = cutRecord(kernel, 1, guid, record!.value, record!.value.length / 3)
+  const cut = cutRecord(kernel, prometheusStampings[1], guid, record!.value, record!.value.length / 3)
   assert.ok(cut.length >= 3)
   const whole = Buffer.concat(cut.map(({ value }) => value))
   assert.deepEqual(decodeV1(whole), decodeV1(record!.value), 'joined again it is what it was')

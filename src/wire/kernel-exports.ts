@@ -1,0 +1,48 @@
+/** What the compiled kernel exports; the calls' order and meaning are in `kernel.ts` and `formats/`. */
+export interface KernelExports {
+  readonly memory: WebAssembly.Memory
+  arenaBytes(): number
+  arenaReset(): void
+  arenaTake(bytes: number): number
+  readonly inflated: WebAssembly.Global
+  snappyInflate(input: number, bytes: number, bytesMax: number): number
+  rulesBegin(): void
+  rulesNameAt(i: number): number
+  rulesName(bytes: number): void
+  setHashSeed(seed: number): void
+  tupleAt(i: number): number
+  readonly tupleCount: WebAssembly.Global
+  readonly rows: WebAssembly.Global
+  readonly rowCount: WebAssembly.Global
+  readonly parts: WebAssembly.Global
+  readonly refused: WebAssembly.Global
+  slotsTake(count: number, stampBytes: number): number
+  verdictsTake(tuples: number): number
+  readonly itemCount: WebAssembly.Global
+  walkV1(
+    at: number,
+    bytes: number,
+    itemsMax: number,
+    unknownBytesMax: number,
+    active: number,
+    opaque: number,
+    existing: number,
+  ): number
+  planV1(recordBytesMax: number, outputBytesMax: number): number
+  writeV1(): number
+  readonly itemCountV2: WebAssembly.Global
+  walkV2(
+    at: number,
+    bytes: number,
+    itemsMax: number,
+    symbolsMax: number,
+    unknownBytesMax: number,
+    active: number,
+    opaque: number,
+    existing: number,
+  ): number
+  planV2(recordBytesMax: number, outputBytesMax: number): number
+  writeV2(): number
+  readonly symbolsAt: WebAssembly.Global
+  readonly symbolCount: WebAssembly.Global
+}
