@@ -1,5 +1,5 @@
 /** Which requests are sent, for the parts and for the whole program. */
-import type { Version } from '../../src/wire/kernel.ts'
+import type { Version } from '../../src/wire/formats/prometheus.ts'
 import { bodiesOfManyGuids, type RequestBody, recordedBodies } from '../support/bodies.ts'
 
 const manyGuids = 1_000

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { snappyCompress, snappyDecompress } from '@platformatic/wasm-utils'
-import type { Version } from '../../src/wire/kernel.ts'
+import type { Version } from '../../src/wire/formats/prometheus.ts'
 import { decodeV1, decodeV2, encodeV1, encodeV2 } from '../../test/support/oracle/index.ts'
 
 export interface RequestBody {
