@@ -100,6 +100,18 @@ export interface Written {
 
 export const noneWritten: Readonly<Written> = { samples: 0, histograms: 0, exemplars: 0 }
 
+/** Sums up the records that the kernel has written. */
+export function writtenOf(kernel: Kernel, recordCount: number): Written {
+  const written = { samples: 0, histograms: 0, exemplars: 0 }
+  for (let i = 0; i < recordCount; i++) {
+    const part = kernel.part(i)
+    written.samples += part.samples
+    written.histograms += part.histograms
+    written.exemplars += part.exemplars
+  }
+  return written
+}
+
 /** The Written headers of 2.0. A 1.0 sender would take their zeros for losses, so it gets none. */
 export function writtenHeaders(
   version: Version,

@@ -139,8 +139,3 @@ export function malformed(problem: KernelProblem, version: Version): GuidepostEr
       return permanent('GP_BODY_MALFORMED', `the body is not a well-formed ${message}`)
   }
 }
-
-/** The label of a refused request's counter. */
-export function reasonOf(error: GuidepostError): string {
-  return error.code.slice('GP_'.length).toLowerCase()
-}

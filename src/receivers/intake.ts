@@ -1,0 +1,158 @@
+/**
+ * What every receiver does the same way: asking the bus and the rules before a body is read, handing stamped records to
+ * the batcher, and keeping the books. What a body means and how it is answered is each receiver's own.
+ */
+import type { Bus, Encoding, Topic } from '../bus/bus.ts'
+import { type GuidepostError, permanent, retryable } from '../errors.ts'
+import type { Batcher, Destination, RecordSource } from '../route/batcher.ts'
+import type { Submission } from '../route/submission.ts'
+import { type Guid, isGuid } from '../stamp/guid.ts'
+import type { GuidRules, RequestGuid, Sender } from '../stamp/guid-rules.ts'
+import { cutRecord, type Stamped, type Stamping } from '../stamp/stamp.ts'
+import type { Signal } from '../telemetry/ledger.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { type ByteBudget, overloaded } from '../transport/body.ts'
+import type { Kernel } from '../wire/kernel.ts'
+
+/** Items whose guid was not found are counted under this. */
+const UNKNOWN = ''
+
+/** What the gateway gives to each of its receivers. */
+export interface IntakeOptions {
+  readonly kernel: Kernel
+  readonly bus: Bus
+  readonly batcher: Batcher
+  readonly budget: ByteBudget
+  readonly metrics: Metrics
+  /** A refusal for the log; equal keys are throttled. */
+  readonly told: (key: string, fields: object, message: string) => void
+}
+
+export class Intake {
+  /** The label of the receiver in metrics and log lines. */
+  readonly receiver: string
+  readonly kernel: Kernel
+  readonly budget: ByteBudget
+  readonly #options: IntakeOptions
+
+  constructor(receiver: string, options: IntakeOptions) {
+    this.receiver = receiver
+    this.kernel = options.kernel
+    this.budget = options.budget
+    this.#options = options
+  }
+
+  /** Bytes at which records are closed. */
+  get recordBytes(): number {
+    return this.#options.batcher.recordBytes
+  }
+
+  /** Why no request can succeed now, if so: asked before a body is read. */
+  closed(): GuidepostError | undefined {
+    const { up, reason } = this.#options.bus.health()
+    return up ? undefined : retryable('GP_BUS_UNAVAILABLE', `the bus is down: ${reason}`)
+  }
+
+  /** The request's own guid by the rules; a path that names a guid to rules that do not look there is refused. */
+  requestGuid(rules: GuidRules, sender: Sender): RequestGuid | GuidepostError {
+    if (sender.pathGuid !== undefined) {
+      if (!rules.usesPath) {
+        return permanent('GP_PATH', 'paths under /t/ are off: this receiver has no `path` in guid.from')
+      }
+      if (!isGuid(sender.pathGuid))
+        return permanent('GP_PATH', 'the path after /t/ does not name a valid guid')
+    }
+    return rules.request(sender)
+  }
+
+  /** Body bytes as they arrived, before inflating. */
+  receivedBytes(bytes: number): void {
+    this.#options.metrics.receivedBytes(this.receiver, bytes)
+  }
+
+  /** One answered request, by the status of its protocol. */
+  answered(code: number, startedMs: number): void {
+    this.#options.metrics.requestSeconds(this.receiver, code, (performance.now() - startedMs) / 1e3)
+  }
+
+  /** Counts and logs the refusal of a whole request, and gives it back for the answer. */
+  refuse(error: GuidepostError, reason = reasonOf(error)): GuidepostError {
+    this.#options.metrics.refusedRequest(this.receiver, reason)
+    this.tell(reason, error)
+    return error
+  }
+
+  /** Logs what a sender is told. */
+  tell(key: string, error: GuidepostError): void {
+    this.#options.told(
+      `${this.receiver} ${key}`,
+      { receiver: this.receiver, code: error.code },
+      error.message,
+    )
+  }
+
+  /** Where records of one kind go. */
+  destination(topic: Topic, encoding: Encoding, joins: boolean, stamping: Stamping): Destination {
+    return {
+      topic,
+      encoding,
+      joins,
+      cut: (owner, value, bytesMax) => cutRecord(this.kernel, stamping, owner as Guid, value, bytesMax),
+    }
+  }
+
+  /**
+   * Hands the records over and counts one side of the books; the batcher counts the other when the fate of the records is
+   * known. Records of the kernel are copied at once: to be called in the turn in which they were written.
+   */
+  submit(
+    signal: Signal,
+    destination: Destination,
+    source: StampedSource,
+    connection: number,
+    receivedAtMs: number,
+  ): Submission | GuidepostError {
+    const { batcher, metrics } = this.#options
+    const submission = batcher.submit(destination, source, connection, receivedAtMs)
+    if (submission === undefined) return this.refuse(overloaded(this.budget), 'overloaded')
+    for (const { owner, items } of source.records) owner.received.value += items
+    for (const { reason, count } of source.refused) {
+      metrics.ledger.received(this.receiver, signal, UNKNOWN).value += count
+      metrics.ledger.rejected(this.receiver, signal, reason, UNKNOWN).value += count
+    }
+    return submission
+  }
+}
+
+/** Records for the batcher, and what of their request was refused. */
+export interface StampedSource extends RecordSource {
+  readonly records: readonly { readonly owner: Guid; readonly bytes: number; readonly items: number }[]
+  readonly refused: readonly { readonly reason: string; readonly count: number }[]
+}
+
+/** The stamped records while the kernel holds them. */
+export class KernelRecords implements StampedSource {
+  readonly records: readonly { readonly owner: Guid; readonly bytes: number; readonly items: number }[]
+  readonly refused: Stamped['refused']
+  readonly #kernel: Kernel
+
+  constructor(kernel: Kernel, stamped: Stamped) {
+    this.#kernel = kernel
+    this.refused = stamped.refused
+    const records: { owner: Guid; bytes: number; items: number }[] = []
+    for (let i = 0; i < stamped.recordCount; i++) {
+      const { slot, bytes, items } = kernel.part(i)
+      records.push({ owner: stamped.guids[slot]!, bytes, items })
+    }
+    this.records = records
+  }
+
+  copy(i: number, target: Buffer, targetAt: number): void {
+    this.#kernel.copyPart(i, target, targetAt)
+  }
+}
+
+/** The label of a refused request's counter. */
+export function reasonOf(error: GuidepostError): string {
+  return error.code.slice('GP_'.length).toLowerCase()
+}
