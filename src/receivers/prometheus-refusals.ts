@@ -1,51 +1,12 @@
-/**
- * The texts of refusals: which series, and why, so that the sender's operator finds it. Cold: called only when something
- * is refused.
- */
+/** Names a refused series in the words of remote write, and says why a whole request is refused. Cold. */
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { Stamped } from '../stamp/stamp.ts'
 import type { Version } from '../wire/formats/prometheus.ts'
-import type { Kernel, KernelProblem, RefusalReason } from '../wire/kernel.ts'
+import type { Kernel, KernelProblem } from '../wire/kernel.ts'
 import { fields } from '../wire/protobuf.ts'
 
-const reasonTexts: Readonly<Record<RefusalReason, string>> = {
-  labels_unsorted: 'its labels are not sorted by name (byte order)',
-  label_repeated: 'a label name comes twice',
-  label_name_empty: 'a label has an empty name',
-  label_not_utf8: 'a label is not UTF-8',
-  refs_odd: 'it has an odd number of label refs',
-  ref_out_of_range: 'a ref points outside of the symbols',
-  guid_missing: 'no source of guid.from yields a guid',
-  metadata_guid_missing: 'metadata cannot carry a guid',
-  guid_dropped: 'no source of guid.from yields a guid',
-  guid_not_allowed: 'its guid is not in guid.allow',
-  guid_conflict: 'it already carries another guid',
-}
-
-/** Refused by rule, without the sender's being at fault or able to mend it: counted, and not answered as an error. */
-const silent: ReadonlySet<RefusalReason> = new Set(['guid_dropped', 'metadata_guid_missing'])
-
-/** The answer to a request of which some items were refused; undefined when the sender need not hear of them. */
-export function describeRefusals(
-  kernel: Kernel,
-  version: Version,
-  stamped: Stamped,
-): GuidepostError | undefined {
-  const told = stamped.refused.filter(({ reason }) => !silent.has(reason))
-  if (told.length === 0) return undefined
-  const count = told.reduce((sum, one) => sum + one.count, 0)
-  const lines = [`${count} of ${stamped.items} items refused, the others are kept:`]
-  for (const { item, reason } of kernel.firstRefused(limits.refusalsNamed, silent)) {
-    lines.push(`item ${item} ${nameOf(kernel, version, item)}: ${reasonTexts[reason]} (${reason})`)
-  }
-  const named = lines.length - 1
-  if (count > named) lines.push(told.map((one) => `${one.reason}: ${one.count}`).join(', '))
-  return permanent('GP_ITEMS_REJECTED', lines.join('\n'))
-}
-
 /** `{__name__="up", job="node", …}` as far as it is short. */
-function nameOf(kernel: Kernel, version: Version, item: number): string {
+export function nameOf(kernel: Kernel, version: Version, item: number): string {
   const labels: string[] = []
   let bytes = 0
   for (const [name, value] of version === 1 ? labelsV1(kernel.itemBytes(item)) : labelsV2(kernel, item)) {

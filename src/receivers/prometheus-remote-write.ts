@@ -26,7 +26,8 @@ import {
   writtenHeaders,
   writtenOf,
 } from './prometheus-content.ts'
-import { describeRefusals, malformed } from './prometheus-refusals.ts'
+import { malformed, nameOf } from './prometheus-refusals.ts'
+import { describeRefusals } from './refusals.ts'
 
 export const receiverName = 'remote_write'
 export const paths = ['/write', '/api/v1/write', '/api/v1/push'] as const
@@ -112,7 +113,7 @@ export class RemoteWriteReceiver {
     const nothing = writtenHeaders(version, noneWritten)
     const stamped = this.#stamp(content)
     if (stamped instanceof GuidepostError) return this.#refuse(stamped, nothing)
-    const refusal = describeRefusals(kernel, version, stamped)
+    const refusal = describeRefusals(kernel, stamped, (item) => nameOf(kernel, version, item))
     const written = version === 1 ? noneWritten : writtenOf(kernel, stamped.recordCount)
     const records = new KernelRecords(kernel, stamped)
     const submission = intake.submit(
@@ -128,9 +129,9 @@ export class RemoteWriteReceiver {
     const failure = await submission.settled
     if (failure !== undefined) return this.#refuse(failure, nothing)
     const headers = writtenHeaders(version, written)
-    if (refusal === undefined) return { status: 204, text: '', headers }
-    intake.tell('items', refusal)
-    return answerFor(refusal, headers)
+    if (refusal === undefined) return { status: 204, headers, body: '' }
+    intake.tell('items', refusal.error)
+    return answerFor(refusal.error, headers)
   }
 
   #stamp({ body, encoding, version, guid, settings }: Content): Stamped | GuidepostError {

@@ -64,8 +64,6 @@ export function stamp(
     deep: rules.deep,
   })
   if (code < 0) return kernelCodes[code as keyof typeof kernelCodes]
-  // Fields of a later version next to items pass; a message of nothing else is something else.
-  if (kernel.itemCount === 0 && kernel.rowCount > 0) return 'protobuf'
   const guids = assign(kernel, stamping, rules, request)
   const recordCount = guids === undefined ? -1 : kernel.plan(recordBytesMax)
   if (guids === undefined || recordCount < 0) return kernelCodes[recordCount as keyof typeof kernelCodes]

@@ -26,6 +26,11 @@ export const kernelCodes = {
 } as const
 export type KernelProblem = (typeof kernelCodes)[keyof typeof kernelCodes]
 
+/** The kernel's number for a problem. */
+export function codeOf(problem: KernelProblem): number {
+  return Number(Object.entries(kernelCodes).find(([, name]) => name === problem)![0])
+}
+
 /** Why one item is refused; the place in the list is the kernel's number. From 16 on they are the host's own. */
 export const refusalReasons = [
   '',

@@ -1,0 +1,48 @@
+/**
+ * The texts of refusals: which items, and why, so that the sender's operator finds them. Cold: called only when something
+ * is refused.
+ */
+import { type GuidepostError, permanent } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Stamped } from '../stamp/stamp.ts'
+import type { Kernel, RefusalReason } from '../wire/kernel.ts'
+
+const reasonTexts: Readonly<Record<RefusalReason, string>> = {
+  labels_unsorted: 'its labels are not sorted by name (byte order)',
+  label_repeated: 'a label name comes twice',
+  label_name_empty: 'a label has an empty name',
+  label_not_utf8: 'a label is not UTF-8',
+  refs_odd: 'it has an odd number of label refs',
+  ref_out_of_range: 'a ref points outside of the symbols',
+  guid_missing: 'no source of guid.from yields a guid',
+  metadata_guid_missing: 'metadata cannot carry a guid',
+  guid_dropped: 'no source of guid.from yields a guid',
+  guid_not_allowed: 'its guid is not in guid.allow',
+  guid_conflict: 'it already carries another guid',
+}
+
+/** Refused by rule, without the sender's being at fault or able to mend it: counted, and not answered as an error. */
+const silent: ReadonlySet<RefusalReason> = new Set(['guid_dropped', 'metadata_guid_missing'])
+
+/**
+ * What a sender is told of a request of which some items were refused; undefined when it need not hear of them. `nameOf`
+ * describes the item of a row by what its sender knows of it.
+ */
+export function describeRefusals(
+  kernel: Kernel,
+  stamped: Stamped,
+  nameOf: (row: number) => string,
+): { readonly error: GuidepostError; readonly count: number } | undefined {
+  const told = stamped.refused.filter(({ reason }) => !silent.has(reason))
+  if (told.length === 0) return undefined
+  const count = told.reduce((sum, one) => sum + one.count, 0)
+  const lines = [
+    `${count} of ${stamped.items} items refused${count < stamped.items ? ', the others are kept' : ''}:`,
+  ]
+  for (const { item, reason } of kernel.firstRefused(limits.refusalsNamed, silent)) {
+    lines.push(`item ${item} ${nameOf(item)}: ${reasonTexts[reason]} (${reason})`)
+  }
+  const named = lines.length - 1
+  if (count > named) lines.push(told.map((one) => `${one.reason}: ${one.count}`).join(', '))
+  return { error: permanent('GP_ITEMS_REJECTED', lines.join('\n')), count }
+}
