@@ -15,6 +15,8 @@ export const limits = {
   bodyBytesMax: 32 * MiB,
   /** Bytes of one request body after inflating. Over it: 413, without inflating further. */
   inflatedBytesMax: 32 * MiB,
+  /** Bytes of one gRPC message, as it comes and after inflating. Over it: RESOURCE_EXHAUSTED. */
+  messageBytesMax: 16 * MiB,
   /** Series, metadata entries or other items in one request. Over it: 413. */
   requestItemsMax: 1_000_000,
   /** Symbols in one remote write 2.0 request. Over it: 413. */
@@ -41,6 +43,31 @@ export const limits = {
   pipelinedMax: 16,
   /** Open connections on one listener. Further ones are closed at once and counted. */
   connectionsMax: 10_000,
+  /** Frames that a zstd body may be joined of; each costs a decoder. Over it: 400. */
+  zstdFramesMax: 64,
+  /** Bodies too large for one turn that are inflated at once; the others wait. The thread pool has as many threads. */
+  inflatesMax: 4,
+  /** Streams of one gRPC connection that may be open at once. More of them are a protocol error. */
+  grpcStreamsMax: 1_000,
+  /** Bytes that a gRPC sender may have on their way on one stream, and on all streams of one connection. */
+  grpcStreamWindowBytes: 1 * MiB,
+  grpcConnectionWindowBytes: 4 * MiB,
+  /** Bytes of one DATA frame that a gRPC sender is allowed; what a socket is read in at once. */
+  grpcFrameBytesMax: 64 * KiB,
+  /** Streams that one gRPC connection may reset at once, and in each second. Over it: the connection is closed. */
+  grpcResetsBurst: 1_000,
+  grpcResetsPerSecond: 200,
+  /** Milliseconds between two looks at which gRPC calls are over their time. */
+  grpcCheckMs: 250,
+  /** Bytes of a compressed gRPC message up to which it is inflated at once, and up to which it may inflate then. */
+  grpcInflateAtOnceBytes: 32 * KiB,
+  grpcInflatedAtOnceBytes: 256 * KiB,
+  /** Bytes of one request to the gRPC health or reflection service. */
+  grpcServiceMessageBytesMax: 4 * KiB,
+  /** Health and reflection streams that one gRPC connection may hold open. */
+  grpcServiceStreamsMax: 10,
+  /** Bytes of a gRPC status message, percent-encoded. */
+  grpcStatusTextBytesMax: 1 * KiB,
 
   // ---- guids ------------------------------------------------------------------------------------------------
   /** Bytes of a guid (design: `[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?`). */
@@ -51,7 +78,7 @@ export const limits = {
   guidsCachedMax: 20_000,
   /** Guids that have metric series of their own; the rest are counted under `other`. */
   metricGuidsMax: 200,
-  /** Bytes of a label's name that a rule may look for. */
+  /** Bytes of a label's or an attribute's name that a rule may look for. */
   labelNameBytesMax: 255,
   /** Sources in one `guid.from` list. */
   guidSourcesMax: 16,
@@ -170,6 +197,8 @@ export const limits = {
   configFileBytesMax: 1 * MiB,
   /** Entries of a list or table in the configuration (`guid.allow`, a `peer` table). */
   configEntriesMax: 10_000,
+  /** Seconds that a browser may go on after one preflight; Chromium keeps an answer no longer than this. */
+  corsMaxAgeSeconds: 7_200,
 
   // ---- lifecycle --------------------------------------------------------------------------------------------
   /** Milliseconds that a drain may take after SIGTERM; what is not durable by then was not acknowledged. */
@@ -192,6 +221,11 @@ const relations: readonly [boolean, string][] = [
     'the largest request must fit the log as one record',
   ],
   [limits.inflatedBytesMax * 2 <= limits.inflightBytesMax, 'the largest request must fit the budget'],
+  [
+    limits.messageBytesMax < limits.segmentRecordBytesMax,
+    'the largest message must fit the log as one record',
+  ],
+  [limits.messageBytesMax * 2 <= limits.inflightBytesMax, 'the largest message must fit the budget'],
   [
     limits.bodyBytesMax <= limits.inflightBytesMax * limits.bodiesShareMax,
     'the largest body must fit the share of the bodies',

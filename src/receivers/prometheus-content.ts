@@ -2,7 +2,8 @@
  * What a remote write request says of its content, and how its body gets into the kernel.
  */
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
-import { type Body, inflatesTooFar, inflateZstd } from '../transport/body.ts'
+import type { Body } from '../transport/body.ts'
+import { inflatesTooFar, inflateZstd } from '../transport/inflate.ts'
 import type { Version } from '../wire/formats/prometheus.ts'
 import { type Kernel, kernelCodes } from '../wire/kernel.ts'
 

@@ -7,9 +7,11 @@ import { limits } from '../limits.ts'
 
 export interface Answer {
   readonly status: number
-  /** Plain text, ending in a newline; empty for 204. */
-  readonly text: string
   readonly headers: Readonly<Record<string, string>>
+  /** Empty for 204. Plain text, ending in a newline, unless `contentType` says otherwise. */
+  readonly body: string | Buffer
+  /** Undefined: `text/plain; charset=utf-8`, or none when the body is empty. */
+  readonly contentType?: string
 }
 
 const statuses: Partial<Record<ErrorCode, number>> = {
@@ -26,9 +28,9 @@ const statuses: Partial<Record<ErrorCode, number>> = {
 
 /** The answer for an error: its code and its message. What may be retried is always 503, with Retry-After. */
 export function answerFor(error: GuidepostError, headers: Readonly<Record<string, string>> = {}): Answer {
-  const text = `${error.code}: ${error.message}\n`
+  const body = `${error.code}: ${error.message}\n`
   if (error.canRetry) {
-    return { status: 503, text, headers: { ...headers, 'retry-after': String(limits.retryAfterSeconds) } }
+    return { status: 503, body, headers: { ...headers, 'retry-after': String(limits.retryAfterSeconds) } }
   }
-  return { status: statuses[error.code] ?? 500, text, headers }
+  return { status: statuses[error.code] ?? 500, body, headers }
 }

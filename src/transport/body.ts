@@ -3,7 +3,6 @@
  * announced, so that a claim costs nothing.
  */
 import type { IncomingMessage } from 'node:http'
-import { constants as zlib, zstdDecompressSync } from 'node:zlib'
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
 import { KiB } from '../limits.ts'
 
@@ -38,8 +37,8 @@ export function overloaded(budget: ByteBudget): GuidepostError {
 const SMALL_BYTES = 4 * KiB
 const GATHER_BYTES = 16 * KiB
 
-/** The chunks of one body, and what they take from the budget. */
-class Gathered {
+/** The chunks of one body or message, and what they take from the budget. */
+export class Gathered implements Body {
   readonly chunks: Buffer[] = []
   bytes = 0
   readonly #budget: ByteBudget
@@ -145,32 +144,4 @@ export function readBody(
     if (request.destroyed) onClose()
     else continues.get(request)?.()
   })
-}
-
-/** RFC 9659: a decoder need not keep more than 8 MiB of window. */
-const WINDOW_LOG_MAX = 23
-
-/** Inflates one zstd frame, never beyond `bytesMax`. A second frame would be left unread, so it is refused. */
-export function inflateZstd(chunks: readonly Buffer[], bytesMax: number): Buffer | GuidepostError {
-  const input = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-  try {
-    // With `info` the answer says how much was read; the types do not know it.
-    const { buffer, engine } = zstdDecompressSync(input, {
-      maxOutputLength: bytesMax,
-      params: { [zlib.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX },
-      info: true,
-    }) as unknown as { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }
-    if (engine.bytesWritten === input.length) return buffer
-    return permanent('GP_BODY_MALFORMED', 'the body is more than one zstd frame; send one')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return inflatesTooFar(bytesMax)
-    return permanent('GP_BODY_MALFORMED', `the body is not zstd: ${(error as Error).message}`)
-  }
-}
-
-export function inflatesTooFar(bytesMax: number): GuidepostError {
-  return permanent(
-    'GP_BODY_TOO_LARGE',
-    `the body inflates to more than ${bytesMax} bytes (limits.inflatedBytes); send smaller batches`,
-  )
 }

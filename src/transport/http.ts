@@ -204,32 +204,40 @@ export class HttpListener {
 
   #reply(response: ServerResponse, answer: Answer): void {
     if (response.destroyed || response.headersSent) return
-    const { status, text, headers } = answer
+    const { status, body, headers } = answer
     const { req: request } = response
     // A body that was not read to its end leaves a connection that cannot be used again.
-    const isUnread = !request.complete
+    const isUnread = !request.complete && hasBody(request)
+    const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+    const contentType = answer.contentType ?? (bytes === 0 ? undefined : TEXT)
     response.writeHead(status, {
       ...headers,
       ...(this.#draining || isUnread ? { connection: 'close' } : {}),
-      ...(text === ''
-        ? {}
-        : { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(text) }),
+      ...(status === 204 ? {} : { 'content-length': bytes }),
+      ...(contentType === undefined ? {} : { 'content-type': contentType }),
     })
-    if (isUnread && text !== '') endUnread(request, response, text)
-    else response.end(text)
+    if (isUnread) endUnread(request, response, body)
+    else response.end(body)
   }
 }
 
+const TEXT = 'text/plain; charset=utf-8'
 const SHOWN_URL = 200
+
+/** Whether a request says that a body follows (RFC 9112, 6.3). */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
 
 /**
  * Answers a request whose body is still on its way. A socket that is closed with unread bytes in it resets the
  * connection, and the sender may never see the answer (RFC 9112, 9.6): so the answer goes out whole, what still comes is
  * thrown away, and the connection is closed when the sender is done, or after a while.
  */
-function endUnread(request: IncomingMessage, response: ServerResponse, text: string): void {
+function endUnread(request: IncomingMessage, response: ServerResponse, body: string | Buffer): void {
   connectionOf(request.socket).isAnswered = true
-  response.write(text)
+  if (body.length === 0) response.flushHeaders()
+  else response.write(body)
   const timer = setTimeout(() => response.end(), limits.unreadMsMax)
   const end = (): void => {
     clearTimeout(timer)

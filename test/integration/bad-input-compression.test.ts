@@ -147,7 +147,7 @@ test('zstd cut at any byte, followed by more, or no zstd at all is malformed', a
     zstd,
   )
   const more: [string, Buffer][] = [
-    ['a second frame', Buffer.concat([frame, zstdCompressSync(good)])],
+    ['a second frame that is cut', Buffer.concat([frame, frame.subarray(0, -1)])],
     ['other bytes behind it', Buffer.concat([frame, Buffer.from('more')])],
     ['snappy', snappy(good)],
     ['no compression', good],

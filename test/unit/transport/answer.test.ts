@@ -5,8 +5,8 @@ import { answerFor } from '../../../src/transport/answer.ts'
 
 test('what passes is 503 with Retry-After, whatever its code', () => {
   for (const code of ['GP_OVERLOADED', 'GP_BUS_DEADLINE', 'GP_DISK_FULL', 'GP_BODY_INCOMPLETE'] as const) {
-    const { status, text, headers } = answerFor(retryable(code, 'why'), { a: 'b' })
-    assert.deepEqual([status, text, headers], [503, `${code}: why\n`, { a: 'b', 'retry-after': '1' }])
+    const { status, body, headers } = answerFor(retryable(code, 'why'), { a: 'b' })
+    assert.deepEqual([status, body, headers], [503, `${code}: why\n`, { a: 'b', 'retry-after': '1' }])
   }
 })
 

@@ -2,11 +2,10 @@ import assert from 'node:assert/strict'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import test from 'node:test'
-import { zstdCompressSync } from 'node:zlib'
 import { GuidepostError } from '../../../src/errors.ts'
 import { KiB } from '../../../src/limits.ts'
 import { Budget } from '../../../src/route/budget.ts'
-import { admit, type Body, inflateZstd, readBody } from '../../../src/transport/body.ts'
+import { admit, type Body, readBody } from '../../../src/transport/body.ts'
 
 function incoming(headers: Record<string, string> = {}): IncomingMessage {
   const request = new IncomingMessage(new Socket())
@@ -97,15 +96,4 @@ test('a connection that ends in the body, or before it is read, is a reason to t
   assert.ok(refusal instanceof GuidepostError && refusal.canRetry)
   assert.equal(codeOf(await readBody(request, 60 * KiB, budget)), 'GP_BODY_INCOMPLETE')
   assert.equal(budget.bytes, 0)
-})
-
-test('zstd is inflated from any chunks up to the bound, one frame and all of it', () => {
-  const payload = Buffer.from('payload '.repeat(100))
-  const frame = zstdCompressSync(payload)
-  const inflated = inflateZstd([frame.subarray(0, 5), frame.subarray(5)], payload.length)
-  assert.ok(Buffer.isBuffer(inflated) && inflated.equals(payload))
-  assert.equal(codeOf(inflateZstd([frame], payload.length - 1)), 'GP_BODY_TOO_LARGE')
-  assert.equal(codeOf(inflateZstd([frame, frame], 10_000)), 'GP_BODY_MALFORMED')
-  assert.equal(codeOf(inflateZstd([frame.subarray(0, -1)], 10_000)), 'GP_BODY_MALFORMED')
-  assert.equal(codeOf(inflateZstd([Buffer.alloc(0)], 10_000)), 'GP_BODY_MALFORMED')
 })

@@ -32,9 +32,9 @@ async function listen(
       {
         path: '/in',
         handle: async (request) => {
-          const text = await handle(request)
+          const body = await handle(request)
           request.raw.resume()
-          return { status: 200, text, headers: {} }
+          return { status: 200, headers: {}, body }
         },
       },
     ],
