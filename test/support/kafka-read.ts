@@ -19,6 +19,14 @@ export interface Found {
   readonly key: string
 }
 
+/** One stored record with all that a consumer sees of it. */
+export interface Message {
+  readonly partition: number
+  readonly key: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly value: Buffer
+}
+
 /** A kafkajs client for tests; it says nothing. */
 export function kafkajsClient(address: string): kafkajs.Kafka {
   prepareKafkajs()
@@ -27,6 +35,16 @@ export function kafkajsClient(address: string): kafkajs.Kafka {
 
 /** Everything in `topic`, in order within each partition. */
 export async function readWithKafkajs(address: string, topic: string): Promise<Found[]> {
+  const messages = await readMessages(address, topic)
+  return messages.map(({ partition, headers, key }) => ({
+    partition,
+    batchId: headers['batch_id'] ?? '',
+    key,
+  }))
+}
+
+/** The same with headers and values. */
+export async function readMessages(address: string, topic: string): Promise<Message[]> {
   const client = kafkajsClient(address)
   const admin = client.admin()
   await admin.connect()
@@ -35,7 +53,7 @@ export async function readWithKafkajs(address: string, topic: string): Promise<F
     if (Number(high) > Number(low)) left.set(partition, Number(high) - 1)
   }
   await admin.disconnect()
-  const found: Found[] = []
+  const found: Message[] = []
   if (left.size === 0) return found
   const consumer = client.consumer({ groupId: `test-${randomUUID()}`, maxWaitTimeInMs: 200 })
   await consumer.connect()
@@ -48,9 +66,15 @@ export async function readWithKafkajs(address: string, topic: string): Promise<F
   await consumer.run({
     autoCommit: false,
     eachBatch: ({ batch }) => {
-      for (const { headers, key } of batch.messages) {
-        const batchId = headers?.['batch_id']?.toString() ?? ''
-        found.push({ partition: batch.partition, batchId, key: key?.toString() ?? '' })
+      for (const { headers, key, value } of batch.messages) {
+        found.push({
+          partition: batch.partition,
+          key: key?.toString() ?? '',
+          headers: Object.fromEntries(
+            Object.entries(headers ?? {}).map(([name, text]) => [name, String(text)]),
+          ),
+          value: value ?? Buffer.alloc(0),
+        })
       }
       if (Number(batch.lastOffset()) >= (left.get(batch.partition) ?? Number.POSITIVE_INFINITY)) {
         left.delete(batch.partition)
