@@ -3,6 +3,7 @@
  *
  *     npm run bench                                all cases but the long ones
  *     npm run bench -- program/kafka               the cases whose name holds one of these texts
+ *     npm run bench -- otlp/grpc                   the gateway beside the Collector, with a table of ratios
  *     npm run bench -- --list                      only their names
  *     npm run bench -- soak --seconds 600          memory under steady load
  *     options: --runs N (3), --seconds S (5 of measuring in each run), --connections N (16),
@@ -18,16 +19,17 @@ import { kernelCases } from './kernels/cases.ts'
 import { segmentCases } from './kernels/segment.ts'
 import { closeBuses } from './program/buses.ts'
 import { programCases } from './program/cases.ts'
+import { otlpCases } from './program/otlp.ts'
 import { soakCases } from './program/soak.ts'
 import type { Case, Figure, RunOptions, TimeWindow } from './support/case.ts'
 import { hottest, readProfile } from './support/cpu-profile.ts'
 import { describeMachine, isQuiet } from './support/machine.ts'
-import { type CaseResult, summarise, tableOf } from './support/results.ts'
+import { type CaseResult, summarise, summaryTable, tableOf } from './support/results.ts'
 
 const resultsDirectory = path.join(import.meta.dirname, 'results')
 const hottestCount = 30
 
-const all: readonly Case[] = [...kernelCases, ...segmentCases, ...programCases, ...soakCases]
+const all: readonly Case[] = [...kernelCases, ...segmentCases, ...programCases, ...otlpCases, ...soakCases]
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
@@ -112,6 +114,21 @@ async function profileHere(work: () => Promise<unknown>): Promise<object> {
   }
 }
 
+/** One table for the cases that name the same columns, of those that have a result. */
+function summaries(chosen: readonly Case[], results: readonly CaseResult[]): string[] {
+  const groups = new Map<string, { columns: readonly string[]; names: Set<string> }>()
+  for (const { name, columns } of chosen) {
+    if (columns === undefined) continue
+    const group = groups.get(columns.join()) ?? { columns, names: new Set() }
+    groups.set(columns.join(), group)
+    group.names.add(name)
+  }
+  return [...groups.values()]
+    .map(({ columns, names }) => ({ columns, found: results.filter(({ name }) => names.has(name)) }))
+    .filter(({ found }) => found.length > 0)
+    .map(({ columns, found }) => summaryTable(columns, found))
+}
+
 async function main(): Promise<number> {
   const { filters, list, runs, seconds, connections, json, isProfiled } = readArguments()
   const chosen = choose(filters)
@@ -147,7 +164,10 @@ async function main(): Promise<number> {
   } finally {
     await closeBuses()
   }
-  writeFileSync(json, `${JSON.stringify({ machine, runs, seconds, connections, results }, undefined, 2)}\n`)
+  const tables = summaries(chosen, results)
+  for (const table of tables) say(`${table}\n`)
+  const written = { machine, runs, seconds, connections, results, tables }
+  writeFileSync(json, `${JSON.stringify(written, undefined, 2)}\n`)
   say(`written to ${path.relative(process.cwd(), path.resolve(json))}`)
   return failures === 0 ? 0 : 1
 }

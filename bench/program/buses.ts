@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Admin } from '@platformatic/kafka'
-import type { BusReader } from '../../src/bus/bus.ts'
+import type { BusReader, StoredRecord } from '../../src/bus/bus.ts'
 import { KafkaReader } from '../../src/bus/kafka/kafka-reader.ts'
 import { LogReader } from '../../src/bus/log/log-reader.ts'
 import { GiB, MiB } from '../../src/limits.ts'
@@ -23,13 +23,29 @@ export interface BenchBus {
   readonly url: string
   /** What the program needs besides the URL. */
   readonly env: Readonly<Record<string, string>>
-  /** Reads back everything on the bus. */
-  count(): Promise<Found>
+  /** Reads back everything on the bus; `look` sees each record. */
+  count(look?: (record: StoredRecord) => void): Promise<Found>
   /** Removes what was written. */
   clear(): Promise<void>
 }
 
-const topics = ['prometheus_metrics', 'dead_letters'] as const
+/** A Kafka topic that another program writes to. */
+export interface PeerTopic {
+  readonly broker: string
+  readonly topic: string
+  /** Shows every record to `look`. */
+  read(look: (record: StoredRecord) => void): Promise<void>
+  /** Deletes the topic. */
+  clear(): Promise<void>
+}
+
+const topics = ['prometheus_metrics', 'otlp_spans', 'otlp_metrics', 'otlp_logs', 'dead_letters'] as const
+
+/** As many as the gateway creates by default. */
+const partitions = 12
+
+/** Bytes of a record batch on a peer's topic: its own batches are larger than Kafka's default allows. */
+const peerBatchBytesMax = 10 * MiB
 
 /** `keep`: whether everything must still be there for the count, or a long run's oldest records may go. */
 export async function openBus(kind: BusKind, keep: 'all' | 'some'): Promise<BenchBus> {
@@ -42,7 +58,7 @@ async function openLog(keep: 'all' | 'some'): Promise<BenchBus> {
     url: `log:${directory}`,
     // No run may be so fast that retention deletes what is to be counted.
     env: { GUIDEPOST_LOG_RETENTION_BYTES: keep === 'all' ? '64GiB' : '1GiB' },
-    count: () => count(new LogReader(directory), []),
+    count: (look) => count(new LogReader(directory), look),
     clear: () => rm(directory, { recursive: true, force: true }),
   }
 }
@@ -70,15 +86,46 @@ async function openKafka(kind: 'kafka' | 'kafkajs'): Promise<BenchBus> {
   return {
     url: `kafka://${address}`,
     env: { GUIDEPOST_KAFKA_CLIENT: kind === 'kafka' ? 'platformatic' : 'kafkajs' },
-    count: () => count(new KafkaReader(kafkaConfig(address), topics), topics),
-    clear: async () => {
-      const admin = new Admin({ clientId: 'bench', bootstrapBrokers: [address] })
-      try {
-        await admin.deleteTopics({ topics: [...topics] })
-      } finally {
-        await admin.close()
-      }
+    count: (look) => count(new KafkaReader(kafkaConfig(address), topics), look),
+    clear: () =>
+      asAdmin(address, async (admin) => {
+        const existing = new Set(await admin.listTopics())
+        await admin.deleteTopics({ topics: topics.filter((topic) => existing.has(topic)) })
+      }),
+  }
+}
+
+async function asAdmin<T>(address: string, act: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = new Admin({ clientId: 'bench', bootstrapBrokers: [address] })
+  try {
+    return await act(admin)
+  } finally {
+    await admin.close()
+  }
+}
+
+let peerTopics = 0
+
+/** A new topic on the broker that the gateway is measured with, with as many partitions. */
+export async function openPeerTopic(): Promise<PeerTopic> {
+  broker ??= startBroker()
+  const { address } = await broker
+  const topic = `peer_${++peerTopics}`
+  await asAdmin(address, (admin) =>
+    admin.createTopics({
+      topics: [topic],
+      partitions,
+      replicas: 1,
+      configs: [{ name: 'max.message.bytes', value: String(peerBatchBytesMax) }],
+    }),
+  )
+  return {
+    broker: address,
+    topic,
+    read: async (look) => {
+      await readAll(new KafkaReader(kafkaConfig(address), [topic]), look)
     },
+    clear: () => asAdmin(address, (admin) => admin.deleteTopics({ topics: [topic] })),
   }
 }
 
@@ -88,25 +135,26 @@ export async function closeBuses(): Promise<void> {
   await running?.remove()
 }
 
-async function count(reader: BusReader, names: readonly string[]): Promise<Found> {
+async function count(reader: BusReader, look?: (record: StoredRecord) => void): Promise<Found> {
   const guids = new Set<string>()
   let items = 0
   let records = 0
+  await readAll(reader, (record) => {
+    if (record.topic === 'dead_letters') throw new Error('a record went to the dead letters')
+    items += Number(record.headers['items'])
+    records++
+    guids.add(record.headers['guid'] ?? '')
+    look?.(record)
+  })
+  return { items, records, guids: guids.size }
+}
+
+/** Shows all records of all topics that are there to `look`. */
+async function readAll(reader: BusReader, look: (record: StoredRecord) => void): Promise<void> {
   const signal = new AbortController().signal
   try {
-    for await (const { topic, headers } of reader.read({
-      topics: names,
-      from: 'begin',
-      follow: false,
-      signal,
-    })) {
-      if (topic === 'dead_letters') throw new Error('a record went to the dead letters')
-      items += Number(headers['items'])
-      records++
-      guids.add(headers['guid'] ?? '')
-    }
+    for await (const record of reader.read({ topics: [], from: 'begin', follow: false, signal })) look(record)
   } finally {
     await reader.close()
   }
-  return { items, records, guids: guids.size }
 }

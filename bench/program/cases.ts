@@ -39,8 +39,11 @@ async function measure(bus: BenchBus, traffic: Traffic, options: RunOptions): Pr
   try {
     load = await Load.start({
       port: program.httpPort,
-      requests: bodies.map((body) => requestOf(body, traffic.headers)),
-      connections: options.connections,
+      sends: {
+        kind: 'ready',
+        requests: bodies.map((body) => requestOf(body, traffic.headers)),
+        connections: options.connections,
+      },
       ratePerSecond: undefined,
       pid: program.pid,
     })
@@ -82,7 +85,7 @@ async function measure(bus: BenchBus, traffic: Traffic, options: RunOptions): Pr
 }
 
 /** Through the environment, because the launcher starts the program anew with flags of its own. */
-function profiling({ profileDirectory }: RunOptions): Record<string, string> {
+export function profiling({ profileDirectory }: RunOptions): Record<string, string> {
   return profileDirectory === undefined
     ? {}
     : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDirectory} --cpu-prof-interval=500` }

@@ -2,12 +2,30 @@
 import type { TimeWindow } from '../support/case.ts'
 import type { CpuSeconds } from '../support/process-usage.ts'
 
-export interface LoadSettings {
-  readonly port: number
-  /** Whole requests, head and body, sent in turn. */
+/** Whole HTTP/1 requests, head and body, sent in turn; the answer is 204. One is under way on a connection. */
+export interface ReadyRequests {
+  readonly kind: 'ready'
   readonly requests: readonly Uint8Array[]
   readonly connections: number
-  /** Requests a second over all connections; undefined: each connection sends as soon as it was answered. */
+}
+
+/** OTLP trace requests, which the load generator makes itself. */
+export interface SpanRequests {
+  readonly kind: 'spans'
+  readonly protocol: 'grpc' | 'http'
+  readonly encoding: 'identity' | 'gzip'
+  /** In one request. */
+  readonly spans: number
+  /** Requests under way; over HTTP/1 each has a connection of its own. */
+  readonly inFlight: number
+  /** Connections that calls share over gRPC. */
+  readonly connections: number
+}
+
+export interface LoadSettings {
+  readonly port: number
+  readonly sends: ReadyRequests | SpanRequests
+  /** Requests a second over all connections; undefined: a request follows as soon as one was answered. */
   readonly ratePerSecond: number | undefined
   /** The program under load, whose CPU time is read at both ends of a window. */
   readonly pid: number
@@ -18,7 +36,9 @@ export interface LoadWindow extends TimeWindow {
   readonly seconds: number
   /** Of the program. */
   readonly cpu: CpuSeconds
-  /** Requests answered with 204. */
+  /** CPU seconds of the load generator itself. */
+  readonly loadCpuSeconds: number
+  /** Requests answered with success. */
   readonly acknowledged: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -32,7 +52,7 @@ export type LoadReport =
   | { readonly type: 'ready' }
   | { readonly type: 'begun' }
   | { readonly type: 'window'; readonly window: LoadWindow }
-  /** After the last answer: how many requests were sent with it, and all of them answered with 204. */
+  /** After the last answer: how many requests were sent, and all of them answered with success. */
   | { readonly type: 'stopped'; readonly acknowledged: number }
-  /** An answer that is no 204, or a connection that broke. The load is over. */
+  /** An answer that is no success, or a connection that broke. The load is over. */
   | { readonly type: 'failed'; readonly text: string }

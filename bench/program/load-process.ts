@@ -1,41 +1,38 @@
 /**
- * The load generator, a process of its own: keep-alive connections over which whole, ready-made requests are written
- * and their answers counted. One request is under way on a connection at any time. Raw sockets, because an HTTP client
- * would take as much of the machine as the program that is measured.
+ * The load generator, a process of its own: it keeps every lane busy with one request at a time, counts the answers and
+ * how long each took.
  */
-import { once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { cpuSecondsOf, monotonicUs } from '../support/process-usage.ts'
+import type { Lane } from './load-lane.ts'
+import { openLanes } from './load-lanes.ts'
 import type { LoadCommand, LoadReport, LoadSettings } from './load-messages.ts'
-
-const success = 'HTTP/1.1 204 '
-const headEnd = '\r\n\r\n'
 
 function report(message: LoadReport): void {
   process.send?.(message)
 }
 
+function ownCpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
 class Load {
   readonly #settings: LoadSettings
-  readonly #sockets: Socket[] = []
-  #sent = 0
+  #lanes: readonly Lane[] = []
   #acknowledged = 0
   #underWay = 0
   #isOver = false
   #nextAtMs = performance.now()
   #latenciesMs: number[] = []
-  #window = { fromUs: 0, cpu: { user: 0, system: 0 }, acknowledged: 0 }
+  #window = { fromUs: 0, cpu: { user: 0, system: 0 }, loadCpuSeconds: 0, acknowledged: 0 }
 
   constructor(settings: LoadSettings) {
     this.#settings = settings
   }
 
   async open(): Promise<void> {
-    const { port, connections } = this.#settings
-    for (let i = 0; i < connections; i++)
-      this.#sockets.push(connect({ port, host: '127.0.0.1', noDelay: true }))
-    await Promise.all(this.#sockets.map((socket) => once(socket, 'connect')))
-    for (const socket of this.#sockets) this.#drive(socket)
+    this.#lanes = await openLanes(this.#settings, (text) => this.#fail(text))
+    for (const lane of this.#lanes) this.#drive(lane)
   }
 
   begin(): void {
@@ -43,6 +40,7 @@ class Load {
     this.#window = {
       fromUs: monotonicUs(),
       cpu: cpuSecondsOf(this.#settings.pid),
+      loadCpuSeconds: ownCpuSeconds(),
       acknowledged: this.#acknowledged,
     }
   }
@@ -52,13 +50,17 @@ class Load {
     const toUs = monotonicUs()
     const { user, system } = cpuSecondsOf(this.#settings.pid)
     const cpu = { user: user - before.user, system: system - before.system }
+    const loadCpuSeconds = ownCpuSeconds() - this.#window.loadCpuSeconds
     const acknowledged = this.#acknowledged - this.#window.acknowledged
     const sorted = Float64Array.from(this.#latenciesMs).sort()
     const at = (share: number): number =>
       sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
     const seconds = (toUs - fromUs) / 1e6
-    const window = { fromUs, toUs, seconds, cpu, acknowledged, p50Ms: at(0.5), p99Ms: at(0.99) }
-    report({ type: 'window', window })
+    const [p50Ms, p99Ms] = [at(0.5), at(0.99)]
+    report({
+      type: 'window',
+      window: { fromUs, toUs, seconds, cpu, loadCpuSeconds, acknowledged, p50Ms, p99Ms },
+    })
   }
 
   /** Sends nothing more; the report comes with the last answer. */
@@ -67,38 +69,28 @@ class Load {
     this.#reportWhenDone()
   }
 
-  #drive(socket: Socket): void {
-    let answer = ''
+  #drive(lane: Lane): void {
     let startedMs = 0
-    const write = (): void => {
-      const { requests } = this.#settings
-      this.#underWay++
-      socket.write(requests[this.#sent++ % requests.length]!)
-    }
-    const next = (): void => {
-      if (this.#isOver) {
-        this.#reportWhenDone()
-        return
-      }
-      startedMs = this.#slot()
-      const waitMs = startedMs - performance.now()
-      if (waitMs <= 0) write()
-      else setTimeout(() => (this.#isOver ? this.#reportWhenDone() : write()), waitMs)
-    }
-    socket.on('data', (chunk) => {
-      answer += chunk.toString('latin1')
-      if (!answer.endsWith(headEnd) || !answer.startsWith(success)) {
-        if (answer.includes(headEnd)) this.#fail(answer)
-        return
-      }
-      answer = ''
+    const answered = (): void => {
       this.#underWay--
       this.#acknowledged++
       this.#latenciesMs.push(performance.now() - startedMs)
       next()
-    })
-    socket.on('error', (error) => this.#fail(error.message))
-    socket.on('close', () => this.#fail('the program closed a connection'))
+    }
+    const send = (): void => {
+      if (this.#isOver) {
+        this.#reportWhenDone()
+        return
+      }
+      this.#underWay++
+      lane.send(answered)
+    }
+    const next = (): void => {
+      if (!this.#isOver) startedMs = this.#slot()
+      const waitMs = startedMs - performance.now()
+      if (waitMs <= 0) send()
+      else setTimeout(send, waitMs)
+    }
     next()
   }
 
@@ -113,16 +105,23 @@ class Load {
   }
 
   #reportWhenDone(): void {
-    if (!this.#isOver || this.#underWay > 0) return
-    for (const socket of this.#sockets) socket.removeAllListeners('close').destroy()
+    if (!this.#isOver || this.#underWay > 0 || this.#lanes.length === 0) return
+    this.#close()
     report({ type: 'stopped', acknowledged: this.#acknowledged })
     process.disconnect()
   }
 
   #fail(text: string): void {
+    if (!process.connected) return
     report({ type: 'failed', text: text.slice(0, 500) })
-    for (const socket of this.#sockets) socket.removeAllListeners().destroy()
+    this.#isOver = true
+    this.#close()
     process.disconnect()
+  }
+
+  #close(): void {
+    for (const lane of this.#lanes) lane.close()
+    this.#lanes = []
   }
 }
 

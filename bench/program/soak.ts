@@ -41,8 +41,11 @@ async function soak(bus: BenchBus, options: RunOptions): Promise<Figure[]> {
   try {
     const settings = {
       port: program.httpPort,
-      requests: bodies.map((body) => requestOf(body, traffic.headers)),
-      connections: options.connections,
+      sends: {
+        kind: 'ready' as const,
+        requests: bodies.map((body) => requestOf(body, traffic.headers)),
+        connections: options.connections,
+      },
       pid: program.pid,
     }
     const capacity = await loaded({ ...settings, ratePerSecond: undefined }, () =>

@@ -31,6 +31,8 @@ export interface Case {
   run(options: RunOptions): Promise<readonly Figure[]>
   /** Long cases run only when the filter names them. */
   readonly isOnRequest?: boolean
+  /** Figures that make the case a line of the summary at the end. */
+  readonly columns?: readonly string[]
   /** For cases whose repetition tells nothing. */
   readonly runsMax?: number
 }

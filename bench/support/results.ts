@@ -36,6 +36,29 @@ export function tableOf({ name, figures }: CaseResult): string {
   return `${name}\n${lines.join('\n')}\n`
 }
 
+/** The results of cases with the same columns, as a table in Markdown: medians, the first with its spread. */
+export function summaryTable(columns: readonly string[], results: readonly CaseResult[]): string {
+  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
+  const cell = ({ figures }: CaseResult, column: string, index: number): string => {
+    const found = figures.find(({ name }) => name === column)
+    if (found === undefined) return ''
+    const spread =
+      index > 0 || found.min === found.max ? '' : ` (${digits(found.min)} … ${digits(found.max)})`
+    return `${digits(found.median)}${spread}`
+  }
+  const heads = columns.map((column) => {
+    const unit = results[0]?.figures.find(({ name }) => name === column)?.unit ?? ''
+    return unit === '' ? column : `${column}, ${unit}`
+  })
+  return [
+    row(['case', ...heads]),
+    row(['---', ...columns.map(() => '---')]),
+    ...results.map((result) =>
+      row([result.name, ...columns.map((column, index) => cell(result, column, index))]),
+    ),
+  ].join('\n')
+}
+
 /** Three digits that count. */
 function digits(value: number): string {
   const magnitude = Math.abs(value)

@@ -1,0 +1,134 @@
+/**
+ * OTLP traces over gRPC and HTTP: the gateway beside the Collector in its two durable configurations, in turn, before the
+ * same Kafka, with the same requests. A run counts only when every call succeeded and Kafka then holds exactly the spans
+ * that were acknowledged, every resource with its guid.
+ *
+ *     otlp/grpc/1000/identity             the gateway and both Collectors, with the ratio to the better one
+ *     program/kafka/otlp-grpc-1000-identity   the gateway alone
+ *     collector/grpc/1000/identity        both Collectors alone
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Case, Figure, RunOptions } from '../support/case.ts'
+import { residentBytesOf } from '../support/process-usage.ts'
+import { profiling } from './cases.ts'
+import { Load } from './load.ts'
+import type { SpanRequests } from './load-messages.ts'
+import { type SubjectName, startSubject } from './otlp-subjects.ts'
+
+const warmUpSeconds = 2
+const inFlight = 32
+const grpcConnections = 4
+
+const speedName = 'spans per CPU-second'
+const collectors = ['direct', 'batch'] as const
+const everybody = ['gateway', ...collectors] as const
+
+const traffics: readonly SpanRequests[] = (['grpc', 'http'] as const).flatMap((protocol) =>
+  [10, 100, 1_000, 8_000].flatMap((spans) =>
+    (['identity', 'gzip'] as const).map((encoding) => ({
+      kind: 'spans' as const,
+      protocol,
+      encoding,
+      spans,
+      inFlight,
+      connections: protocol === 'grpc' ? grpcConnections : inFlight,
+    })),
+  ),
+)
+
+export const otlpCases: readonly Case[] = traffics.flatMap((traffic) => {
+  const { protocol, spans, encoding } = traffic
+  return [
+    {
+      name: `program/kafka/otlp-${protocol}-${spans}-${encoding}`,
+      isOnRequest: protocol === 'http' || encoding === 'gzip',
+      run: (options: RunOptions) => measure('gateway', traffic, options),
+    },
+    {
+      name: `collector/${protocol}/${spans}/${encoding}`,
+      isOnRequest: true,
+      run: (options: RunOptions) => measureAll(collectors, traffic, options),
+    },
+    {
+      name: `otlp/${protocol}/${spans}/${encoding}`,
+      isOnRequest: true,
+      columns: ['ratio', ...columnsOf(speedName), ...columnsOf('p99'), ...columnsOf('RSS max')],
+      run: (options: RunOptions) => compare(traffic, options),
+    },
+  ]
+})
+
+function columnsOf(figure: string): string[] {
+  return everybody.map((name) => figureName(name, figure))
+}
+
+function figureName(name: SubjectName, figure: string): string {
+  return `${name === 'gateway' ? name : `Collector ${name}`}: ${figure}`
+}
+
+/** All in turn; the runs of a case make that A B C A B C. */
+async function measureAll(
+  names: readonly SubjectName[],
+  traffic: SpanRequests,
+  options: RunOptions,
+): Promise<Figure[]> {
+  const figures: Figure[] = []
+  for (const name of names) {
+    for (const figure of await measure(name, traffic, options))
+      figures.push({ ...figure, name: figureName(name, figure.name) })
+  }
+  return figures
+}
+
+/** The gateway's speed over that of the better Collector. Under the profiler the gateway alone. */
+async function compare(traffic: SpanRequests, options: RunOptions): Promise<Figure[]> {
+  if (options.profileDirectory !== undefined) return measureAll(['gateway'], traffic, options)
+  const figures = await measureAll(everybody, traffic, options)
+  const speed = (name: SubjectName): number =>
+    figures.find((figure) => figure.name === figureName(name, speedName))?.value ?? Number.NaN
+  const ratio = speed('gateway') / Math.max(...collectors.map(speed))
+  return [{ name: 'ratio', unit: '×', value: ratio }, ...figures]
+}
+
+async function measure(name: SubjectName, traffic: SpanRequests, options: RunOptions): Promise<Figure[]> {
+  const subject = await startSubject(name, traffic.protocol, profiling(options))
+  let load: Load | undefined
+  try {
+    load = await Load.start({
+      port: subject.port,
+      pid: subject.pid,
+      sends: traffic,
+      ratePerSecond: undefined,
+    })
+    await Promise.race([sleep(warmUpSeconds * 1e3), load.failed])
+    await load.begin()
+    await Promise.race([sleep(options.seconds * 1e3), load.failed])
+    const window = await load.end()
+    const memory = residentBytesOf(subject.pid)
+    const acknowledged = await load.stop()
+    await subject.stop()
+    const delivered = await subject.delivered()
+    if (delivered.spans !== acknowledged * traffic.spans) {
+      const expected = acknowledged * traffic.spans
+      throw new Error(`${name}: Kafka holds ${delivered.spans} spans, not the acknowledged ${expected}`)
+    }
+    if (name === 'gateway') options.onWindow?.(window)
+    const cpuSeconds = window.cpu.user + window.cpu.system
+    return [
+      { name: speedName, unit: 'k', value: (window.acknowledged * traffic.spans) / cpuSeconds / 1e3 },
+      { name: 'CPU per request', unit: 'µs', value: (cpuSeconds * 1e6) / window.acknowledged },
+      { name: 'of it in the system', unit: 'µs', value: (window.cpu.system * 1e6) / window.acknowledged },
+      { name: 'requests per second', unit: '', value: window.acknowledged / window.seconds },
+      { name: 'CPUs used', unit: '', value: cpuSeconds / window.seconds },
+      { name: 'CPUs used by the load', unit: '', value: window.loadCpuSeconds / window.seconds },
+      { name: 'p50', unit: 'ms', value: window.p50Ms },
+      { name: 'p99', unit: 'ms', value: window.p99Ms },
+      { name: 'spans per record', unit: '', value: delivered.spans / delivered.records },
+      { name: 'RSS', unit: 'MB', value: memory.now / 1e6 },
+      { name: 'RSS max', unit: 'MB', value: memory.max / 1e6 },
+    ]
+  } finally {
+    load?.kill()
+    await subject.remove()
+  }
+}
