@@ -5,16 +5,24 @@
 
 export interface Config {
   readonly bus: BusConfig
-  readonly listeners: { readonly http: ListenerConfig | undefined }
+  readonly listeners: ListenersConfig
   readonly admin: ListenerConfig | undefined
   readonly guid: GuidConfig
-  readonly receivers: { readonly remoteWrite: RemoteWriteConfig }
+  readonly receivers: { readonly remoteWrite: RemoteWriteConfig; readonly otlp: OtlpConfig }
   readonly limits: LimitsConfig
   readonly metrics: { readonly guidsMax: number }
   readonly logging: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'pretty' }
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+
+/** Undefined: off, or nothing that it could serve is on. */
+export interface ListenersConfig {
+  /** Every protocol that runs over HTTP. */
+  readonly http: ListenerConfig | undefined
+  readonly otlpGrpc: ListenerConfig | undefined
+  readonly otlpHttp: ListenerConfig | undefined
+}
 
 export interface ListenerConfig {
   readonly host: string
@@ -100,14 +108,39 @@ export interface GuidConfig {
 }
 
 export interface RemoteWriteConfig {
+  /** On, and a listener reaches it. */
   readonly enabled: boolean
+  /** What the bus gets. */
+  readonly encoding: 'prometheus_remote_write' | 'otlp_proto'
   /** The receiver's own rules, already merged over the global ones. */
   readonly guid: GuidConfig
+}
+
+export interface OtlpConfig {
+  /** On, and a listener reaches it. */
+  readonly enabled: boolean
+  /** Undefined: no page of another origin may send. */
+  readonly cors: CorsConfig | undefined
+  /** The receiver's own rules, already merged over the global ones. */
+  readonly guid: GuidConfig
+}
+
+/** Which browsers' pages may send (WHATWG, Fetch, 3.3). */
+export interface CorsConfig {
+  /**
+   * Each is an origin as browsers write it (`https://app.example.com`), an origin whose host begins with `*.`
+   * (`https://*.example.com`), or `*` for all.
+   */
+  readonly origins: readonly string[]
+  /** Every request header that a page may set, in lower case, none twice. */
+  readonly headers: readonly string[]
+  readonly maxAgeSeconds: number
 }
 
 export interface LimitsConfig {
   readonly bodyBytes: number
   readonly inflatedBytes: number
+  readonly messageBytes: number
   readonly inflightBytes: number
   readonly connections: number
   readonly requestMs: number

@@ -6,12 +6,22 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { limits } from '../limits.ts'
 import { type BusUrl, parseBusUrl } from './bus-url.ts'
-import type { BusConfig, Config, GuidConfig, SaslConfig, TlsConfig } from './config.ts'
+import type { BusConfig, Config, GuidConfig, ListenerConfig, SaslConfig, TlsConfig } from './config.ts'
+import { completeCors } from './cors.ts'
 import { type ConfigDocument, type Place, parseConfig } from './document.ts'
 import { type Environment, type Override, readEnvironment } from './environment.ts'
 import { guidExpected, isGuid, isMap } from './guid-rules.ts'
+import {
+  checkGuids,
+  checkOwnSources,
+  type ListenerName,
+  type ReceiverName,
+  type ReceiverRules,
+  reachOf,
+  receiverNames,
+} from './reach.ts'
 import { readBlock } from './read.ts'
-import { checkGuids, checkRelations, type Path } from './relations.ts'
+import { checkRelations, type Path, type Problem as ProblemReport } from './relations.ts'
 import { schema, type Written } from './schema.ts'
 import { walk } from './schema-nodes.ts'
 import { warnSlowPatterns } from './slow-patterns.ts'
@@ -118,38 +128,39 @@ class Loading {
 
   #build(written: Written): Config | undefined {
     const bus = this.#readBusUrl(written)
-    const { listeners, limits: bounds, admin } = written
     const inFile = (...path: string[]) => getAt(this.#document?.values, path) != null
+    const isSet = (...path: string[]) => inFile(...path) || this.#overrideIn(path) !== undefined
     const isOverridden = this.#overrides.some(({ path }) => path[0] === 'bus')
     const busOrigin = isOverridden ? 'override' : inFile('bus') ? 'file' : 'default'
-    checkRelations(
-      { written, busKind: bus?.kind, inFile, busOrigin },
-      (path, ...rest) => this.#contradiction(path, ...rest),
-      (path, ...rest) => this.#warn(path, ...rest),
-    )
-    const guid = this.#guid(written.guid)
-    const own = written.receivers.remoteWrite.guid
-    const merged = this.#guid(mergeGuid(written.guid, own))
-    const ownPath = ['receivers', 'remoteWrite', 'guid']
-    const at = (key: keyof GuidConfig) => [...(own[key] === undefined ? ['guid'] : ownPath), key]
-    const receivers = written.receivers.remoteWrite.enabled ? [{ guid: merged, at }] : []
-    checkGuids(receivers, listeners.http?.guid, (path, ...rest) => this.#contradiction(path, ...rest))
+    const rules = receiverNames.map((name) => this.#rules(name, written))
+    const contradicts: ProblemReport = (path, ...rest) => this.#contradiction(path, ...rest)
+    const warn: ProblemReport = (path, ...rest) => this.#warn(path, ...rest)
+    checkRelations({ written, busKind: bus?.kind, inFile, isSet, busOrigin }, contradicts, warn)
+    checkGuids(written, rules, contradicts)
+    checkOwnSources(rules, contradicts, warn)
     const complete = bus === undefined ? undefined : this.#bus(bus, written)
     if (complete === undefined) return undefined
-    const listener = (each: { port: number; host: string | undefined; guid?: string | undefined }) => ({
-      host: each.host ?? written.host,
-      port: each.port,
-      guid: each.guid,
-    })
+    const { metrics, logging, admin } = written
     return {
       bus: complete,
-      listeners: { http: listeners.http && listener(listeners.http) },
-      admin: admin && listener(admin),
-      guid,
-      receivers: { remoteWrite: { enabled: written.receivers.remoteWrite.enabled, guid: merged } },
-      limits: bounds,
-      metrics: written.metrics,
-      logging: written.logging,
+      ...served(written, rules),
+      admin: admin && listener(admin, written),
+      guid: this.#guid(written.guid),
+      limits: written.limits,
+      metrics,
+      logging,
+    }
+  }
+
+  /** The rules of one receiver: its own over the global ones. */
+  #rules(name: ReceiverName, written: Written): ReceiverRules {
+    const own = written.receivers[name].guid
+    const ownPath = ['receivers', name, 'guid']
+    return {
+      name,
+      guid: this.#guid(mergeGuid(written.guid, own)),
+      ownFrom: { written: getAt(this.#document?.values, [...ownPath, 'from']), read: own.from },
+      at: (key) => [...(own[key] === undefined ? ['guid'] : ownPath), key],
     }
   }
 
@@ -239,8 +250,15 @@ class Loading {
     return undefined
   }
 
+  /** The last override of an option, or of one inside a block. */
+  #overrideIn(path: Path): Override | undefined {
+    return this.#overrides.findLast((each) => path.every((step, index) => each.path[index] === step))
+  }
+
   #at(path: Path): Pick<Problem, 'source' | 'place' | 'path'> {
-    const override = this.#overrides.findLast((each) => each.path.join('.') === path.join('.'))
+    const found = this.#overrideIn(path)
+    const isWhole = found?.path.length === path.length
+    const override = isWhole || getAt(this.#document?.values, path) == null ? found : undefined
     const source = override?.origin ?? this.#file ?? 'configuration'
     const place = override === undefined ? this.#document?.locate(path) : undefined
     return { source, place, path: path.join('.') }
@@ -276,7 +294,41 @@ function mergeGuid(
   }
 }
 
-function getAt(values: unknown, path: readonly string[]): unknown {
+/** What is on, complete; what nothing reaches, or what reaches nothing, is off. */
+function served(written: Written, rules: readonly ReceiverRules[]): Pick<Config, 'listeners' | 'receivers'> {
+  const on = reachOf(written)
+  const open = (name: ListenerName) => {
+    const block = written.listeners[name]
+    return block !== undefined && on.listeners.has(name) ? listener(block, written) : undefined
+  }
+  const guidOf = (name: ReceiverName) => rules.find((each) => each.name === name)?.guid ?? written.guid
+  const { remoteWrite, otlp } = written.receivers
+  const { cors } = otlp
+  return {
+    listeners: { http: open('http'), otlpGrpc: open('otlpGrpc'), otlpHttp: open('otlpHttp') },
+    receivers: {
+      remoteWrite: {
+        enabled: on.receivers.has('remoteWrite'),
+        encoding: remoteWrite.encoding,
+        guid: guidOf('remoteWrite'),
+      },
+      otlp: {
+        enabled: on.receivers.has('otlp'),
+        cors: cors && completeCors({ ...cors, origins: cors.origins ?? [] }, guidOf('otlp')),
+        guid: guidOf('otlp'),
+      },
+    },
+  }
+}
+
+function listener(
+  block: { readonly port: number; readonly host: string | undefined; readonly guid?: string | undefined },
+  { host }: Written,
+): ListenerConfig {
+  return { host: block.host ?? host, port: block.port, guid: block.guid }
+}
+
+function getAt(values: unknown, path: Path): unknown {
   return path.reduce<unknown>((value, key) => (isMap(value) ? value[key] : undefined), values)
 }
 

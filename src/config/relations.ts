@@ -1,5 +1,5 @@
 /** What single options cannot know: contradictions between two of them. Each names both. */
-import type { GuidConfig, GuidSource } from './config.ts'
+import { checkReach, reachOf } from './reach.ts'
 import type { Written } from './schema.ts'
 
 export type Path = readonly (string | number)[]
@@ -10,6 +10,8 @@ export interface Facts {
   readonly busKind: 'log' | 'kafka' | undefined
   /** True when an option is set in the file itself, by its path. */
   readonly inFile: (...path: string[]) => boolean
+  /** True when an option, or one inside a block, is set in the file, the environment or the command line. */
+  readonly isSet: (...path: string[]) => boolean
   readonly busOrigin: 'file' | 'default' | 'override'
 }
 
@@ -18,7 +20,7 @@ export function checkRelations(facts: Facts, problem: Problem, warn: Problem): v
   checkSizes(facts, problem)
   checkSasl(facts, problem, warn)
   checkTls(facts, problem)
-  checkListeners(facts, problem)
+  checkReach(facts.written, facts.isSet, problem)
 }
 
 function checkBus({ busKind, busOrigin, inFile, written }: Facts, problem: Problem, warn: Problem): void {
@@ -34,7 +36,8 @@ function checkBus({ busKind, busOrigin, inFile, written }: Facts, problem: Probl
   problem([unused], `has no effect, since bus is ${shown}`, `Set ${write}, or remove ${unused}.`)
 }
 
-function checkSizes({ busKind, written: { kafka, limits, log } }: Facts, problem: Problem): void {
+function checkSizes({ busKind, written }: Facts, problem: Problem): void {
+  const { kafka, limits, log } = written
   const atMost = (path: Path, value: number, other: string, bound: number, why: string) => {
     if (value <= bound) return
     problem(path, `is ${value}, above ${other}, which is ${bound}: ${why}`, `Lower it, or raise ${other}.`)
@@ -49,7 +52,12 @@ function checkSizes({ busKind, written: { kafka, limits, log } }: Facts, problem
     atMost(['log', 'segmentBytes'], log.segmentBytes, 'log.retentionBytes', log.retentionBytes, why)
   }
   const half = `more than half of limits.inflightBytes, which is ${limits.inflightBytes}: a request and its records must fit together`
-  for (const name of ['bodyBytes', 'inflatedBytes'] as const) {
+  const isGrpcOn = reachOf(written).listeners.has('otlpGrpc')
+  for (const name of [
+    'bodyBytes',
+    'inflatedBytes',
+    ...(isGrpcOn ? ['messageBytes' as const] : []),
+  ] as const) {
     if (limits[name] * 2 <= limits.inflightBytes) continue
     problem(['limits', name], `is ${limits[name]}, ${half}`, 'Lower it, or raise limits.inflightBytes.')
   }
@@ -86,77 +94,4 @@ function checkTls({ written: { kafka } }: Facts, problem: Problem): void {
   if (!tls.verify && tls.ca !== undefined) {
     problem([...path, 'ca'], 'has no effect with kafka.tls.verify: false', 'Remove one of them.')
   }
-}
-
-function checkListeners({ written, inFile }: Facts, problem: Problem): void {
-  const { http } = written.listeners
-  if (http === undefined) {
-    const path = inFile('receivers', 'remoteWrite') ? ['receivers', 'remoteWrite'] : ['listeners', 'http']
-    const message = inFile('receivers', 'remoteWrite')
-      ? 'cannot be reached, since listeners.http is off'
-      : 'is off, and no other listener takes anything'
-    problem(path, message, 'Give listeners.http a port.')
-  } else if (!written.receivers.remoteWrite.enabled) {
-    const path = ['receivers', 'remoteWrite', 'enabled']
-    problem(path, 'is false, and listeners.http serves nothing else', 'Enable a receiver.')
-  }
-  const { admin } = written
-  if (http === undefined || admin === undefined || http.port !== admin.port || http.port === 0) return
-  const [a, b] = [http.host ?? written.host, admin.host ?? written.host]
-  const isWildcard = (host: string) => host === '0.0.0.0' || host === '::'
-  if (a === b || isWildcard(a) || isWildcard(b)) {
-    const [path, other] = inFile('admin', 'port')
-      ? [['admin', 'port'], 'listeners.http.port']
-      : [['listeners', 'http', 'port'], 'admin.port']
-    problem(path, `is ${admin.port}, as is ${other}`, 'Give each a port of its own.')
-  }
-}
-
-/** The complete rules of one receiver. */
-export interface ReceiverRules {
-  readonly guid: GuidConfig
-  /** Where one of their keys is set, or would be: in the receiver's own block or in the global one. */
-  readonly at: (key: 'from' | 'missing' | 'allow') => Path
-}
-
-/** Checks the rules of every receiver that is on; rules that no receiver has contradict nothing. */
-export function checkGuids(
-  receivers: readonly ReceiverRules[],
-  listenerGuid: string | undefined,
-  problem: Problem,
-): void {
-  const [first] = receivers
-  if (
-    listenerGuid !== undefined &&
-    first !== undefined &&
-    !receivers.some(({ guid }) => asksListener(guid))
-  ) {
-    const message = `has no source listener, so listeners.http.guid (${listenerGuid}) has no effect`
-    problem(first.at('from'), message, 'Add listener to it, or remove listeners.http.guid.')
-  }
-  for (const receiver of receivers) checkAllow(receiver, listenerGuid, problem)
-}
-
-function asksListener({ from }: GuidConfig): boolean {
-  return from.some((source) => source.kind === 'listener')
-}
-
-function checkAllow({ guid, at }: ReceiverRules, listenerGuid: string | undefined, problem: Problem): void {
-  const { allow, missing } = guid
-  if (allow === undefined) return
-  const leftOut = (each: string, why: string, otherwise = '') => {
-    if (allow.some((pattern) => pattern.test(each))) return
-    problem(at('allow'), `leaves out ${each}, which ${why}`, `Add ${each} to it${otherwise}.`)
-  }
-  if (missing.action === 'stamp') {
-    const option = at('missing').join('.')
-    leftOut(missing.guid, `${option} stamps`, `, or set ${option}: reject`)
-  }
-  for (const each of guid.from.flatMap(fixedGuids)) leftOut(each, `${at('from').join('.')} names`)
-  if (listenerGuid !== undefined && asksListener(guid)) leftOut(listenerGuid, 'is listeners.http.guid')
-}
-
-function fixedGuids(source: GuidSource): string[] {
-  if (source.kind === 'constant') return [source.value]
-  return source.kind === 'peer' ? [...new Set(source.table.map((entry) => entry.guid))] : []
 }

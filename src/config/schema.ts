@@ -4,6 +4,7 @@
  */
 import { GiB, KiB, limits, MiB } from '../limits.ts'
 import type { GuidSource } from './config.ts'
+import { readOrigins, readRequestHeaders } from './cors.ts'
 import { readGuidAllow, readGuidMissing, readGuidSources } from './guid-rules.ts'
 import type { Block, Value } from './schema-nodes.ts'
 
@@ -64,10 +65,10 @@ const from = {
 
 const name = {
   type: 'string',
-  expects: 'a label name that does not begin with __',
+  expects: 'a name of a label or attribute that does not begin with __',
   pattern: /^(?!__)[A-Za-z_][A-Za-z0-9_.]{0,127}$/,
   example: 'guid',
-  doc: 'The label or attribute that is written. Every other occurrence of this name in the same place is removed. Only a series’ own labels are stamped and cleaned: labels of exemplars are not looked at and stay as they came.',
+  doc: 'The label (remote write) or the attribute of the resource (OTLP) that is written. Every other occurrence of this name in the same place is removed; `guid.scope` says what of the other places in OTLP. Only a series’ own labels are stamped and cleaned: labels of exemplars are not looked at and stay as they came.',
 } as const
 
 const conflict = {
@@ -114,6 +115,60 @@ const host = {
 
 const port = { type: 'integer', unit: 'port', min: 0, max: 65_535 } as const
 
+const listenerKeys = {
+  host: { ...host, doc: 'The address to bind to.', neighbour: 'host' },
+  guid: {
+    type: 'string',
+    expects: 'a guid',
+    pattern: new RegExp(guidText.pattern),
+    example: 'team-a',
+    doc: 'The guid of everything that arrives here, for the source `listener` of `guid.from`.',
+    neighbour: 'guid.from',
+  },
+} as const
+
+const portDoc = 'The TCP port; 0 lets the system choose.'
+
+const ownGuid = {
+  type: 'block',
+  doc: 'Overrides the global `guid` block for this receiver, key by key; a key that is not written here is as there.',
+  keys: { from, name, conflict, scope, missing, allow },
+} as const
+
+const cors = {
+  type: 'block',
+  optional: true,
+  off: true,
+  doc: 'Which web pages may send OTLP over HTTP from a browser (CORS). None when not set. Browsers alone keep to it: it keeps no other program out.',
+  keys: {
+    origins: {
+      type: 'custom',
+      doc: 'The origins of the pages: scheme, host and a port other than the scheme’s own, as in `https://app.example.com`. `*.` as the begin of a host stands for all names below it, as in `https://*.example.com`; `*` alone is every page.',
+      read: readOrigins,
+      spelling: 'list of origins',
+      json: { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
+    },
+    headers: {
+      type: 'custom',
+      default: [],
+      defaultText: '`[]`',
+      doc: 'Request headers that a page may set beside `content-type`, `content-encoding`, `x-guid` and those that the receiver’s `guid.from` asks for. Not `*`, which does not cover `authorization`.',
+      neighbour: 'guid.from',
+      read: readRequestHeaders,
+      spelling: 'list of header names',
+      json: { type: 'array', items: { type: 'string', minLength: 1 } },
+    },
+    maxAgeSeconds: {
+      type: 'integer',
+      unit: 'seconds',
+      default: limits.corsMaxAgeSeconds,
+      min: 0,
+      max: 86_400,
+      doc: 'How long a browser may go on after one preflight. Browsers have bounds of their own: two hours in Chromium, a day in Firefox.',
+    },
+  },
+} as const
+
 export const schema = {
   type: 'block',
   doc: 'The configuration of guidepost.',
@@ -129,25 +184,28 @@ export const schema = {
     host: { ...host, default: '127.0.0.1', doc: 'The address that listeners bind to unless they name one.' },
     listeners: {
       type: 'block',
-      doc: 'Where senders connect. `off` in place of a listener’s block switches it off.',
+      doc: 'Where senders connect. `off` in place of a listener’s block switches it off. One whose receivers are all off is not opened.',
       keys: {
         http: {
           type: 'block',
           off: true,
           on: true,
-          doc: 'HTTP: remote write on `/write`, `/api/v1/write` and `/api/v1/push`, each also under `/t/<guid>/`.',
-          keys: {
-            port: { ...port, default: 10_000, doc: 'The TCP port; 0 lets the system choose.' },
-            host: { ...host, doc: 'The address to bind to.', neighbour: 'host' },
-            guid: {
-              type: 'string',
-              expects: 'a guid',
-              pattern: new RegExp(guidText.pattern),
-              example: 'team-a',
-              doc: 'The guid of everything that arrives here, for the source `listener` of `guid.from`.',
-              neighbour: 'guid.from',
-            },
-          },
+          doc: 'HTTP: remote write on `/write`, `/api/v1/write` and `/api/v1/push`, and OTLP on `/v1/traces`, `/v1/metrics` and `/v1/logs`; each also under `/t/<guid>/`.',
+          keys: { port: { ...port, default: 10_000, doc: portDoc }, ...listenerKeys },
+        },
+        otlpGrpc: {
+          type: 'block',
+          off: true,
+          on: true,
+          doc: 'OTLP over gRPC, without TLS. A guid cannot come in the path here: gRPC’s paths are fixed.',
+          keys: { port: { ...port, default: 4317, doc: portDoc }, ...listenerKeys },
+        },
+        otlpHttp: {
+          type: 'block',
+          off: true,
+          on: true,
+          doc: 'OTLP over HTTP alone, on `/v1/traces`, `/v1/metrics` and `/v1/logs`, each also under `/t/<guid>/`.',
+          keys: { port: { ...port, default: 4318, doc: portDoc }, ...listenerKeys },
         },
       },
     },
@@ -157,8 +215,8 @@ export const schema = {
       on: true,
       doc: 'The operator’s port: `/metrics`, `/healthz`, `/readyz`. `off` in its place switches it off.',
       keys: {
-        port: { ...port, default: 10_001, doc: 'The TCP port; 0 lets the system choose.' },
-        host: { ...host, doc: 'The address to bind to.', neighbour: 'host' },
+        port: { ...port, default: 10_001, doc: portDoc },
+        host: listenerKeys.host,
       },
     },
     guid: {
@@ -184,7 +242,7 @@ export const schema = {
     },
     receivers: {
       type: 'block',
-      doc: 'One block for each protocol.',
+      doc: 'One block for each protocol. A receiver that is not mentioned is on when a listener reaches it.',
       keys: {
         remoteWrite: {
           type: 'block',
@@ -193,15 +251,20 @@ export const schema = {
             enabled: { type: 'boolean', default: true, doc: 'Whether it is served.' },
             encoding: {
               type: 'choice',
-              values: ['prometheus_remote_write'],
+              values: ['prometheus_remote_write', 'otlp_proto'],
               default: 'prometheus_remote_write',
-              doc: 'What the bus gets: the sender’s own encoding, stamped.',
+              doc: 'What the bus gets: the sender’s own encoding, stamped, in `prometheus_metrics`; or OTLP metrics made from it, in `otlp_metrics`, so that consumers have one format for metrics.',
             },
-            guid: {
-              type: 'block',
-              doc: 'Overrides the global `guid` block for this receiver, key by key; a key that is not written here is as there.',
-              keys: { from, name, conflict, scope, missing, allow },
-            },
+            guid: ownGuid,
+          },
+        },
+        otlp: {
+          type: 'block',
+          doc: 'OpenTelemetry’s traces, metrics and logs, over gRPC and HTTP.',
+          keys: {
+            enabled: { type: 'boolean', default: true, doc: 'Whether it is served.' },
+            cors,
+            guid: ownGuid,
           },
         },
       },
@@ -423,6 +486,14 @@ export const schema = {
           min: 1 * KiB,
           max: limits.segmentRecordBytesMax - 1 * MiB,
           doc: 'One request body after inflating. Over it: 413, without inflating further.',
+          neighbour: 'limits.inflightBytes',
+        },
+        messageBytes: {
+          type: 'bytes',
+          default: limits.messageBytesMax,
+          min: 1 * KiB,
+          max: limits.segmentRecordBytesMax - 1 * MiB,
+          doc: 'One gRPC message, as it arrives and after inflating. Over it: RESOURCE_EXHAUSTED, which no sender tries again; senders batch below it.',
           neighbour: 'limits.inflightBytes',
         },
         inflightBytes: {

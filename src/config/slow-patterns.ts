@@ -4,6 +4,7 @@
  * `(a+)+`.
  */
 import { isMap } from './guid-rules.ts'
+import { receiverNames } from './reach.ts'
 import type { Path, Problem } from './relations.ts'
 
 /** Repetitions from this number on count as unbounded: `(a+){20}` is as slow as `(a+)+`. */
@@ -16,7 +17,7 @@ const remedy =
 
 /** Warns of each pattern of the guid rules that a hostile value can make slow. `values`: the file as it was written. */
 export function warnSlowPatterns(values: unknown, warn: Problem): void {
-  for (const base of [['guid'], ['receivers', 'remoteWrite', 'guid']]) {
+  for (const base of [['guid'], ...receiverNames.map((name) => ['receivers', name, 'guid'])]) {
     const block = base.reduce<unknown>((value, key) => (isMap(value) ? value[key] : undefined), values)
     if (!isMap(block)) continue
     for (const [path, pattern] of patternsOf(block)) {

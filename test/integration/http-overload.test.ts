@@ -13,6 +13,7 @@ const running = await Running.start(
       GUIDEPOST_LIMITS_INFLIGHT_BYTES: String(inflightBytes),
       GUIDEPOST_LIMITS_BODY_BYTES: '1MiB',
       GUIDEPOST_LIMITS_INFLATED_BYTES: '1MiB',
+      GUIDEPOST_LIMITS_MESSAGE_BYTES: '1MiB',
     },
   },
 )

@@ -61,7 +61,12 @@ test('the JSON schema refuses unknown keys, wrong types and values out of range'
 
 test('nothing set gives the documented defaults', () => {
   const config = load({})
-  assert.deepEqual(config.listeners, { http: { host: '127.0.0.1', port: 10_000, guid: undefined } })
+  const listener = { host: '127.0.0.1', guid: undefined }
+  assert.deepEqual(config.listeners, {
+    http: { ...listener, port: 10_000 },
+    otlpGrpc: { ...listener, port: 4317 },
+    otlpHttp: { ...listener, port: 4318 },
+  })
   assert.deepEqual(config.admin, { host: '127.0.0.1', port: 10_001, guid: undefined })
   assert.deepEqual(config.bus, {
     kind: 'log',
@@ -92,9 +97,14 @@ test('nothing set gives the documented defaults', () => {
   assert.deepEqual(config.guid.missing, { action: 'stamp', guid: 'unassigned' })
   assert.equal(config.guid.conflict, 'overwrite')
   assert.equal(config.guid.name, 'guid')
+  assert.equal(config.guid.scope, 'resource')
   assert.equal(config.guid.allow, undefined)
-  assert.deepEqual(config.receivers.remoteWrite, { enabled: true, guid: config.guid })
+  assert.deepEqual(config.receivers, {
+    remoteWrite: { enabled: true, encoding: 'prometheus_remote_write', guid: config.guid },
+    otlp: { enabled: true, cors: undefined, guid: config.guid },
+  })
   assert.equal(config.limits.inflatedBytes, limits.inflatedBytesMax)
+  assert.equal(config.limits.messageBytes, 16 * 1024 * 1024)
   assert.deepEqual(config.logging, { level: 'info', format: 'auto' })
 })
 
@@ -128,8 +138,68 @@ test('sizes take units', () => {
 
 test('listeners are moved and switched off', () => {
   const config = load({ file: 'listeners.yaml' })
-  assert.deepEqual(config.listeners.http, { host: '10.0.0.1', port: 8080, guid: 'team-a' })
+  assert.deepEqual(config.listeners, {
+    http: { host: '10.0.0.1', port: 8080, guid: 'team-a' },
+    otlpGrpc: { host: '0.0.0.0', port: 14_317, guid: 'team-b' },
+    otlpHttp: undefined,
+  })
   assert.equal(config.admin, undefined)
+})
+
+test('a receiver that is off takes the listeners with it that serve nothing else', () => {
+  const { listeners, receivers } = load({ file: 'otlp-off.yaml' })
+  assert.deepEqual(
+    [listeners.http?.port, listeners.otlpGrpc, listeners.otlpHttp],
+    [10_000, undefined, undefined],
+  )
+  assert.deepEqual([receivers.remoteWrite.enabled, receivers.otlp.enabled], [true, false])
+})
+
+test('a receiver that nobody asked for and no listener reaches is off', () => {
+  const { listeners, receivers } = load({ file: 'otlp-alone.yaml' })
+  assert.deepEqual(
+    [listeners.http, listeners.otlpGrpc?.port, listeners.otlpHttp?.port],
+    [undefined, 4317, 4318],
+  )
+  assert.deepEqual([receivers.remoteWrite.enabled, receivers.otlp.enabled], [false, true])
+})
+
+test('a listener that takes nothing may have a port of any other', () => {
+  const { listeners, admin } = load({ file: 'otlp-off.yaml', env: { GUIDEPOST_ADMIN_PORT: '4317' } })
+  assert.deepEqual([listeners.otlpGrpc, admin?.port], [undefined, 4317])
+})
+
+test('the OTLP receiver has rules of its own, and pages of other origins may send to it', () => {
+  const { guid, receivers } = load({ file: 'otlp.yaml' })
+  const { cors, ...otlp } = receivers.otlp
+  assert.deepEqual(otlp.guid, {
+    ...guid,
+    from: [
+      { kind: 'header', name: 'x-team', match: undefined },
+      { kind: 'attribute', name: 'k8s.namespace.name', match: undefined },
+      { kind: 'label', name: 'team', match: undefined },
+      { kind: 'attribute', name: 'team', match: undefined },
+    ],
+    name: 'service.guid',
+    scope: 'everywhere',
+  })
+  assert.equal(receivers.remoteWrite.guid.scope, 'resource')
+  assert.equal(receivers.remoteWrite.encoding, 'otlp_proto')
+  assert.deepEqual(cors, {
+    origins: ['https://app.example.com', 'https://*.example.org', 'http://localhost:3000'],
+    headers: ['content-type', 'content-encoding', 'x-guid', 'x-team', 'x-api-key'],
+    maxAgeSeconds: 600,
+  })
+})
+
+test('cors of every page has the headers that browsers need, and a bound in time', () => {
+  const { cors } = load({ file: 'cors.yaml' }).receivers.otlp
+  assert.deepEqual(cors, {
+    origins: ['*'],
+    headers: ['content-type', 'content-encoding', 'x-guid', 'x-scope-orgid'],
+    maxAgeSeconds: limits.corsMaxAgeSeconds,
+  })
+  assert.equal(load({ file: 'cors-off.yaml' }).receivers.otlp.cors, undefined)
 })
 
 test('guid sources keep their order, label|attribute stands for both', () => {
@@ -204,6 +274,33 @@ test('the environment overrides the file, and the command line overrides both', 
   assert.equal(load({ env, overrides: { bus: 'log:/x' } }).bus.url, 'log:/x')
 })
 
+test('the environment moves and switches the listeners and receivers of OTLP', () => {
+  const env = {
+    GUIDEPOST_OTLP_GRPC_PORT: '5317',
+    GUIDEPOST_OTLP_HTTP_PORT: '5318',
+    GUIDEPOST_OTLP_HTTP_GUID: 'team-c',
+    GUIDEPOST_LIMITS_MESSAGE_BYTES: '8MiB',
+    GUIDEPOST_GUID_SCOPE: 'everywhere',
+    GUIDEPOST_RECEIVERS_REMOTE_WRITE_ENABLED: 'false',
+  }
+  const { listeners, limits: bounds, receivers } = load({ env })
+  assert.equal(listeners.otlpGrpc?.port, 5317)
+  assert.deepEqual(listeners.otlpHttp, { host: '127.0.0.1', port: 5318, guid: 'team-c' })
+  assert.equal(bounds.messageBytes, 8 * 1024 * 1024)
+  assert.equal(receivers.otlp.guid.scope, 'everywhere')
+  assert.equal(receivers.remoteWrite.enabled, false)
+  const off = { GUIDEPOST_RECEIVERS_OTLP_ENABLED: 'false' }
+  assert.deepEqual(problems({ env: { ...env, ...off } }), [
+    'variable GUIDEPOST_RECEIVERS_REMOTE_WRITE_ENABLED: receivers: are all off, so nothing is taken. Enable one of them.',
+  ])
+  assert.deepEqual(problems({ env: { ...off, GUIDEPOST_OTLP_GRPC_PORT: '5317' } }), [
+    'variable GUIDEPOST_OTLP_GRPC_PORT: listeners.otlpGrpc: serves nothing, since receivers.otlp.enabled is false. Enable it, or set this to off.',
+  ])
+  assert.deepEqual(problems({ env: { GUIDEPOST_RECEIVERS_OTLP_CORS_MAX_AGE_SECONDS: '60' } }), [
+    'variable GUIDEPOST_RECEIVERS_OTLP_CORS_MAX_AGE_SECONDS: receivers.otlp.cors: has no origins. Set receivers.otlp.cors.origins.',
+  ])
+})
+
 test('what is wrong outside the file is said with its origin', () => {
   assert.deepEqual(problems({ env: { GUIDEPOST_HTTP_PORT: 'abc' } }), [
     'variable GUIDEPOST_HTTP_PORT: listeners.http.port: must be a whole number (port), not "abc". Such as 10000.',
@@ -264,6 +361,15 @@ test('patterns that a value can make slow are warned of, each at its place', () 
     result.warnings.map(({ place, path }) => `${place?.line} ${path}`),
     ['5 guid.from.1.match', '10 receivers.remoteWrite.guid.allow.1', '10 receivers.remoteWrite.guid.allow.2'],
   )
+})
+
+test('sources that yield nothing to one receiver are warned of in its own block alone', () => {
+  const result = loadConfig({ file: 'own-sources.yaml', env: {}, cwd: join(data, 'valid') })
+  assert.ok(result.config !== undefined)
+  assert.deepEqual(result.warnings.map(formatProblem), [
+    'own-sources.yaml:8:9: receivers.remoteWrite.guid.from.1.attribute: yields nothing: remote write has labels, and no attributes. Write label: NAME instead.',
+    'own-sources.yaml:13:9: receivers.otlp.guid.from.1.label: yields nothing: OTLP has attributes, and no labels. Write attribute: NAME instead.',
+  ])
 })
 
 test('a file that is not there, is a folder, or is too large is said so', () => {
