@@ -1,0 +1,158 @@
+/**
+ * A protobuf message that is written from its beginning, into one buffer that grows.
+ *
+ * The length of a nested message stands before it and is known after it. One byte is left free for it; when that is not
+ * enough, the length is noted, and `finish` moves everything into its place from the end, each byte once. The lengths
+ * are therefore the shortest possible, and the work is linear however deeply the messages are nested.
+ */
+import { Malformed } from './malformed.ts'
+
+const smallCopyBytes = 32
+
+export class Output {
+  /** The buffer and the place where the next byte goes; who writes there calls `reserve` first. */
+  bytes: Buffer
+  at = 0
+  readonly #bytesMax: number
+  /** Bytes that the lengths noted so far will need beyond the one that is left free for each. */
+  #extra = 0
+  /** Of the frames that are open: where they begin, and `#extra` at that time. */
+  readonly #starts: number[] = []
+  readonly #extras: number[] = []
+  /** Of the lengths that need more than a byte, inner ones before outer ones: the place of that byte, and the length. */
+  readonly #places: number[] = []
+  readonly #lengths: number[] = []
+
+  constructor(bytesExpected: number, bytesMax: number) {
+    this.#bytesMax = bytesMax
+    this.bytes = Buffer.allocUnsafe(Math.min(bytesExpected, bytesMax))
+  }
+
+  /** Makes room for `count` bytes. @throws Malformed when the message becomes too large */
+  reserve(count: number): void {
+    const needed = this.at + count
+    if (needed + this.#extra > this.#bytesMax) {
+      throw new Malformed(0, `as protobuf it has more than ${this.#bytesMax} bytes`, true)
+    }
+    if (needed > this.bytes.length) this.#grow(needed)
+  }
+
+  /** `value` is an integer from 0 to 2^32 - 1. */
+  varint(value: number): void {
+    this.reserve(5)
+    this.at = putVarint(this.bytes, this.at, value)
+  }
+
+  /** `low` and `high` are the halves of 64 bits, each from 0 to 2^32 - 1. */
+  varint64(low: number, high: number): void {
+    this.reserve(10)
+    while (high > 0) {
+      this.bytes[this.at++] = (low & 0x7f) | 0x80
+      low = ((low >>> 7) | (high << 25)) >>> 0
+      high >>>= 7
+    }
+    this.at = putVarint(this.bytes, this.at, low)
+  }
+
+  fixed32(value: number): void {
+    this.reserve(4)
+    this.at = this.bytes.writeUInt32LE(value, this.at)
+  }
+
+  fixed64(low: number, high: number): void {
+    this.reserve(8)
+    this.at = this.bytes.writeUInt32LE(low, this.at)
+    this.at = this.bytes.writeUInt32LE(high, this.at)
+  }
+
+  double(value: number): void {
+    this.reserve(8)
+    this.at = this.bytes.writeDoubleLE(value, this.at)
+  }
+
+  copy(source: Buffer, from: number, to: number): void {
+    this.reserve(to - from)
+    // A call into native code costs more than a few bytes do.
+    if (to - from > smallCopyBytes) this.at += source.copy(this.bytes, this.at, from, to)
+    else while (from < to) this.bytes[this.at++] = source[from++]!
+  }
+
+  /** Begins what has its length before it. */
+  open(): void {
+    this.reserve(1)
+    this.at += 1
+    this.#starts.push(this.at)
+    this.#extras.push(this.#extra)
+  }
+
+  /** Ends what was begun last. */
+  close(): void {
+    const start = this.#starts.pop() ?? 0
+    const length = this.at - start + this.#extra - (this.#extras.pop() ?? 0)
+    if (length < 0x80) {
+      this.bytes[start - 1] = length
+      return
+    }
+    this.#places.push(start - 1)
+    this.#lengths.push(length)
+    this.#extra += varintBytes(length) - 1
+    this.reserve(0)
+  }
+
+  /** The whole message; the buffer is the caller's, and nothing more may be written. */
+  finish(): Buffer {
+    const total = this.at + this.#extra
+    if (total > this.bytes.length) this.#grow(total)
+    const { bytes } = this
+    let from = this.at
+    let to = total
+    for (const index of this.#lengthsFromTheEnd()) {
+      const place = this.#places[index] ?? 0
+      const length = this.#lengths[index] ?? 0
+      to -= from - place - 1
+      bytes.copyWithin(to, place + 1, from)
+      to -= varintBytes(length)
+      putVarint(bytes, to, length)
+      from = place
+    }
+    const message = bytes.subarray(0, total)
+    // What waits for the bus must not hold much more memory than it is counted with.
+    return total < bytes.length / 2 ? Buffer.from(message) : message
+  }
+
+  /** Indices of the noted lengths, the last place first. An outer length is noted after, and stands before, the inner ones. */
+  *#lengthsFromTheEnd(): Generator<number> {
+    const held: number[] = []
+    const placeOf = (index: number | undefined) => (index === undefined ? -1 : (this.#places[index] ?? 0))
+    for (let index = this.#places.length - 1; index >= 0; index--) {
+      while (placeOf(held.at(-1)) > placeOf(index)) yield held.pop() ?? 0
+      held.push(index)
+    }
+    while (held.length > 0) yield held.pop() ?? 0
+  }
+
+  #grow(needed: number): void {
+    const larger = Math.max(needed, Math.min(this.bytes.length * 2, this.#bytesMax))
+    const bytes = Buffer.allocUnsafe(larger)
+    this.bytes.copy(bytes, 0, 0, this.at)
+    this.bytes = bytes
+  }
+}
+
+function putVarint(bytes: Buffer, at: number, value: number): number {
+  while (value > 0x7f) {
+    bytes[at++] = (value & 0x7f) | 0x80
+    value >>>= 7
+  }
+  bytes[at++] = value
+  return at
+}
+
+function varintBytes(value: number): number {
+  let count = 1
+  while (value > 0x7f) {
+    value >>>= 7
+    count += 1
+  }
+  return count
+}
