@@ -27,6 +27,8 @@ export const limits = {
   expandedBytesMax: 64 * MiB,
   /** Levels of nested protobuf messages that are followed. The messages of remote write need four. */
   nestingMax: 8,
+  /** Levels of messages below an OTLP request. Values nest in values; most readers of protobuf stop here too. */
+  otlpNestingMax: 100,
   /** Bytes of a request's header block. Over it: 431. */
   headerBytesMax: 16 * KiB,
   /** Milliseconds for a sender to deliver its headers. Over it: 503 and the connection is closed. */
