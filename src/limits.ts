@@ -61,9 +61,10 @@ export const limits = {
   grpcResetsPerSecond: 200,
   /** Milliseconds between two looks at which gRPC calls are over their time. */
   grpcCheckMs: 250,
-  /** Bytes of a compressed gRPC message up to which it is inflated at once, and up to which it may inflate then. */
-  grpcInflateAtOnceBytes: 32 * KiB,
-  grpcInflatedAtOnceBytes: 256 * KiB,
+  /** Headers of one gRPC call. */
+  grpcHeadersMax: 128,
+  /** Bytes that node:http2 may keep for one gRPC connection: its streams, header tables, answers not taken. */
+  grpcSessionBytesMax: 8 * MiB,
   /** Bytes of one request to the gRPC health or reflection service. */
   grpcServiceMessageBytesMax: 4 * KiB,
   /** Health and reflection streams that one gRPC connection may hold open. */

@@ -1,0 +1,53 @@
+/** What a receiver offers to gRPC senders, and what it sees of a call. No more of gRPC is known beyond this folder. */
+import type { GuidepostError } from '../../errors.ts'
+import type { Sender } from '../../stamp/guid-rules.ts'
+import type { Body } from '../body.ts'
+import type { GrpcStatusCode } from './status.ts'
+
+/** One call. `pathGuid` is always undefined: a method's path has no room for one. */
+export interface GrpcCall extends Sender {
+  /** `/package.Service/Method` */
+  readonly path: string
+  /** Bytes of the message as they came, compressed or not, without the prefix. */
+  readonly wireBytes: number
+  /** `performance.now()` at which the client gives up (`grpc-timeout`), undefined without one. */
+  readonly deadline: number | undefined
+  /** True once the client cancelled, went away or gave up; an answer is thrown away. */
+  readonly isCancelled: boolean
+}
+
+/** A unary method. */
+export interface GrpcMethod {
+  readonly path: string
+  /** Asked when the headers are in, before a byte of the message is kept. What it refuses, it counts itself. */
+  admit(call: GrpcCall): GuidepostError | undefined
+  /**
+   * The whole message, inflated. Ownership of `message` passes to the method, which calls `release()` once. Resolves with
+   * the response message. Never rejects for what a sender did.
+   */
+  handle(call: GrpcCall, message: Body): Promise<Buffer | GuidepostError>
+}
+
+/** A method of the small services (health, reflection) that may read and write several messages. */
+export interface StreamMethod {
+  readonly path: string
+  open(answers: StreamAnswers): StreamReader
+}
+
+/** The answering side of a stream. */
+export interface StreamAnswers {
+  send(message: Buffer): void
+  /** Ends with OK. */
+  end(): void
+  fail(error: GuidepostError, code: GrpcStatusCode): void
+}
+
+/** The asking side of a stream, told what comes. */
+export interface StreamReader {
+  /** One message; the bytes are the reader's. */
+  message(message: Buffer): void
+  /** The client has no more to say. */
+  ended(): void
+  /** A look at the time, every `limits.grpcCheckMs`. */
+  look(): void
+}

@@ -1,0 +1,127 @@
+/**
+ * A call of several messages, for the small services: health and reflection. Messages are short, uncompressed or
+ * compressed, and no more is read while answers wait to be taken.
+ */
+import { GuidepostError, permanent, retryable } from '../../errors.ts'
+import { limits } from '../../limits.ts'
+import { type InflateBounds, inflate } from '../inflate.ts'
+import { type CallHost, type CallStart, Exchange } from './exchange.ts'
+import { framed, MessageReader } from './frames.ts'
+import type { StreamAnswers, StreamMethod, StreamReader } from './method.ts'
+
+export class StreamingCall extends Exchange implements StreamAnswers {
+  #handler: StreamReader | undefined
+  #reader: MessageReader
+  /** What came while a message was dealt with. */
+  #waiting: Buffer[] = []
+  #isBusy = false
+  #hasEnded = false
+
+  constructor(host: CallHost, start: CallStart) {
+    super(host, start)
+    this.#reader = this.#newReader()
+  }
+
+  open(method: StreamMethod): void {
+    const { connection } = this.start
+    if (++connection.services > limits.grpcServiceStreamsMax) {
+      const text = `${limits.grpcServiceStreamsMax} health and reflection streams are open on this connection`
+      this.refuse(retryable('GP_OVERLOADED', text))
+      return
+    }
+    this.#handler = method.open(this)
+    this.stream.on('data', (chunk: Buffer) => {
+      this.#waiting.push(chunk)
+      this.stream.pause()
+      void this.#readOn()
+    })
+    this.stream.on('drain', () => void this.#readOn())
+    this.stream.on('end', () => {
+      this.#hasEnded = true
+      void this.#readOn()
+    })
+  }
+
+  look(nowMs: number): void {
+    if (this.deadline !== undefined && nowMs >= this.deadline) this.stream.destroy()
+    else if (!this.isAnswered) this.#handler?.look()
+  }
+
+  drain(): void {
+    this.fail(retryable('GP_DRAINING', 'the gateway is stopping; try again'))
+  }
+
+  send(message: Buffer): void {
+    if (!this.canAnswer) return
+    if (!this.stream.headersSent) this.respond()
+    this.stream.write(framed(message))
+  }
+
+  end(): void {
+    if (!this.canAnswer) return
+    if (!this.stream.headersSent) this.respond()
+    this.finish()
+  }
+
+  protected closed(): void {
+    this.start.connection.services--
+    this.#handler = undefined
+    this.#waiting = []
+    this.#reader.body.release()
+  }
+
+  /** Deals with what waits, one message at a time, until an answer has to wait too. */
+  async #readOn(): Promise<void> {
+    if (this.#isBusy) return
+    this.#isBusy = true
+    try {
+      while (this.#handler !== undefined && this.canAnswer && !this.stream.writableNeedDrain) {
+        const chunk = this.#waiting[0]
+        if (chunk === undefined) break
+        const end = this.#reader.isComplete ? 0 : this.#reader.read(chunk, 0)
+        if (end instanceof GuidepostError) return this.refuse(end)
+        if (end === chunk.length) this.#waiting.shift()
+        else this.#waiting[0] = chunk.subarray(end)
+        if (this.#reader.isComplete) await this.#deliver()
+      }
+      if (this.#waiting.length > 0 || this.stream.destroyed) return
+      if (this.#hasEnded) this.#endOfInput()
+      else this.stream.resume()
+    } catch (error) {
+      this.breakDown(error)
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  async #deliver(): Promise<void> {
+    const reader = this.#reader
+    this.#reader = this.#newReader()
+    const body = reader.isCompressed
+      ? await inflate(this.start.coding!, reader.body, this.#bounds)
+      : reader.body
+    const message = body instanceof GuidepostError ? body : Buffer.concat(body.chunks)
+    if (!(body instanceof GuidepostError)) body.release()
+    reader.body.release()
+    if (message instanceof GuidepostError) this.refuse(message)
+    else this.#handler?.message(message)
+  }
+
+  #endOfInput(): void {
+    if (this.#reader.isEmpty) this.#handler?.ended()
+    else this.refuse(permanent('GP_BODY_MALFORMED', 'the call ended within a message'))
+  }
+
+  get #bounds(): InflateBounds {
+    const bytesMax = limits.grpcServiceMessageBytesMax
+    return { bytesMax, key: 'a bound of this service', budget: this.host.budget }
+  }
+
+  #newReader(): MessageReader {
+    const rules = {
+      bytesMax: limits.grpcServiceMessageBytesMax,
+      mayBeCompressed: this.start.coding !== undefined,
+    }
+    return new MessageReader(rules, this.host.budget)
+  }
+}
