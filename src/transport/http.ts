@@ -7,27 +7,28 @@ import type { AddressInfo, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { Sender } from '../stamp/guid-rules.ts'
 import { type Answer, answerFor } from './answer.ts'
 import { continues } from './body.ts'
+import type { CorsPolicy } from './cors.ts'
 import { listenError } from './listen-error.ts'
 
 /** One request as a receiver sees it. */
-export interface HttpRequest {
+export interface HttpRequest extends Sender {
   readonly raw: IncomingMessage
-  readonly pathGuid: string | undefined
-  readonly listenerGuid: string | undefined
-  readonly peer: string
-  /** Stays the same for all requests of one connection. */
-  readonly connection: number
 }
 
 export interface HttpRoute {
   readonly path: string
+  /** Asked for each request, since a reload may change it. Without a policy, pages of browsers may not send. */
+  readonly cors?: () => CorsPolicy | undefined
   /** Never rejects for what a sender did. */
   handle(request: HttpRequest): Promise<Answer>
 }
 
 export interface HttpListenerOptions {
+  /** The block of the configuration that has the host and the port, such as `listeners.http`. */
+  readonly block: string
   readonly host: string
   readonly port: number
   readonly guid: string | undefined
@@ -38,6 +39,32 @@ export interface HttpListenerOptions {
   readonly refused: (reason: string) => void
   /** Something broke that no sender can be blamed for. */
   readonly failed: (error: unknown) => void
+}
+
+class Request implements HttpRequest {
+  readonly raw: IncomingMessage
+  readonly listenerGuid: string | undefined
+  readonly pathGuid: string | undefined
+  readonly peer: string
+  readonly connection: number
+
+  constructor(
+    raw: IncomingMessage,
+    listenerGuid: string | undefined,
+    pathGuid: string | undefined,
+    connection: number,
+  ) {
+    this.raw = raw
+    this.listenerGuid = listenerGuid
+    this.pathGuid = pathGuid
+    this.peer = raw.socket.remoteAddress ?? ''
+    this.connection = connection
+  }
+
+  header(name: string): readonly string[] {
+    const { headersDistinct } = this.raw
+    return Object.hasOwn(headersDistinct, name) ? headersDistinct[name]! : []
+  }
 }
 
 /** What is known of a connection. */
@@ -94,11 +121,11 @@ export class HttpListener {
 
   /** Begins to listen; the port that was got. Rejects with GP_PORT_TAKEN, or GP_CONFIG when the host cannot be used. */
   async listen(): Promise<number> {
-    const { host, port } = this.#options
+    const { host, port, block } = this.#options
     try {
       await this.#fastify.listen({ host, port })
     } catch (error) {
-      throw listenError(error as NodeJS.ErrnoException, host, port, 'listeners.http')
+      throw listenError(error as NodeJS.ErrnoException, host, port, block)
     }
     return (this.#servers[0]!.address() as AddressInfo).port
   }
@@ -163,17 +190,16 @@ export class HttpListener {
       return
     }
     response.on('close', () => connection.requests--)
-    const answer = await this.#handle(route, {
-      raw,
-      pathGuid,
-      listenerGuid: this.#options.guid,
-      peer: raw.socket.remoteAddress ?? '',
-      connection: connection.number,
-    })
-    this.#reply(response, answer)
+    const cors = route.cors?.()
+    const request = new Request(raw, this.#options.guid, pathGuid, connection.number)
+    const answer = await this.#handle(route, cors, request)
+    this.#reply(response, answer, cors?.headers(raw.headers))
   }
 
-  async #handle(route: HttpRoute, request: HttpRequest): Promise<Answer> {
+  async #handle(route: HttpRoute, cors: CorsPolicy | undefined, request: HttpRequest): Promise<Answer> {
+    // Answered in a drain too: by any other answer a browser would not ask whether it may try again.
+    const preflight = cors?.preflight(request.raw)
+    if (preflight !== undefined) return preflight
     if (this.#draining) {
       this.#options.refused('draining')
       return answerFor(retryable('GP_DRAINING', 'the gateway is stopping; try again'))
@@ -184,7 +210,7 @@ export class HttpListener {
         'GP_METHOD',
         `${request.raw.method} does nothing here; senders POST to ${route.path}`,
       )
-      return answerFor(error, { allow: 'POST' })
+      return answerFor(error, { allow: cors === undefined ? 'POST' : 'POST, OPTIONS' })
     }
     try {
       return await route.handle(request)
@@ -202,7 +228,7 @@ export class HttpListener {
     this.#reply(response, answerFor(permanent('GP_PATH', text)))
   }
 
-  #reply(response: ServerResponse, answer: Answer): void {
+  #reply(response: ServerResponse, answer: Answer, more?: Readonly<Record<string, string>>): void {
     if (response.destroyed || response.headersSent) return
     const { status, body, headers } = answer
     const { req: request } = response
@@ -212,6 +238,7 @@ export class HttpListener {
     const contentType = answer.contentType ?? (bytes === 0 ? undefined : TEXT)
     response.writeHead(status, {
       ...headers,
+      ...more,
       ...(this.#draining || isUnread ? { connection: 'close' } : {}),
       ...(status === 204 ? {} : { 'content-length': bytes }),
       ...(contentType === undefined ? {} : { 'content-type': contentType }),

@@ -22,7 +22,6 @@ import {
   inflateSync,
   brotliDecompressSync as unbrotliSync,
   zstdDecompressSync as unzstdSync,
-  type ZlibOptions,
   constants as zlib,
 } from 'node:zlib'
 import { GuidepostError, permanent, retryable } from '../errors.ts'
@@ -51,7 +50,6 @@ const ROOM_BYTES = 64
 const WINDOW_LOG_MAX = 23
 
 type Format = 'gzip' | 'zlib' | 'raw' | 'br' | 'zstd'
-type Options = ZlibOptions & { readonly info?: boolean }
 
 const formats = {
   gzip: { sync: gunzipSync, stream: createGunzip, options: {} },
@@ -164,7 +162,7 @@ function inflateNow(
   try {
     do {
       if (parts.length === limits.zstdFramesMax) return tooManyFrames()
-      const options: Options = {
+      const options = {
         ...formats[format].options,
         maxOutputLength: Math.max(left, 1),
         info: true,
