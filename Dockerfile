@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The gateway on Node 24. Build: docker build -t guidepost .   Run: docker run -p 10000:10000 -v guidepost:/data guidepost
+# The gateway on Node 24. Build: docker build -t guidepost .   Run: docker run -p 4317:4317 -p 4318:4318 -p 10000:10000 -v guidepost:/data guidepost
 
 FROM node:24-slim AS dependencies
 WORKDIR /app
@@ -25,8 +25,8 @@ ENV NODE_ENV=production \
     GUIDEPOST_HOST=0.0.0.0 \
     GUIDEPOST_BUS=log:/data
 
-# 10000: remote write over HTTP. 10001: /metrics, /healthz, /readyz.
-EXPOSE 10000 10001
+# 4317: OTLP over gRPC. 4318: OTLP over HTTP. 10000: all that runs over HTTP. 10001: /metrics, /healthz, /readyz.
+EXPOSE 4317 4318 10000 10001
 
 # Alive, not ready: a gateway whose bus is away is right to run on, and to be restarted would not help it.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \

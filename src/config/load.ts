@@ -13,7 +13,7 @@ import { type Environment, type Override, readEnvironment } from './environment.
 import { guidExpected, isGuid, isMap } from './guid-rules.ts'
 import {
   checkGuids,
-  checkOwnSources,
+  checkOwnRules,
   type ListenerName,
   type ReceiverName,
   type ReceiverRules,
@@ -137,7 +137,7 @@ class Loading {
     const warn: ProblemReport = (path, ...rest) => this.#warn(path, ...rest)
     checkRelations({ written, busKind: bus?.kind, inFile, isSet, busOrigin }, contradicts, warn)
     checkGuids(written, rules, contradicts)
-    checkOwnSources(rules, contradicts, warn)
+    checkOwnRules(written, rules, contradicts, warn)
     const complete = bus === undefined ? undefined : this.#bus(bus, written)
     if (complete === undefined) return undefined
     const { metrics, logging, admin } = written

@@ -194,10 +194,19 @@ function fixedGuids(source: GuidSource): string[] {
 }
 
 /**
- * Sources that a receiver's own block names in vain: labels in OTLP, attributes in remote write. In the global block
- * they are meant for the other receiver.
+ * What a receiver's own block says in vain: labels in OTLP, attributes and a scope in remote write. In the global block
+ * these are meant for the other receiver.
  */
-export function checkOwnSources(rules: readonly ReceiverRules[], problem: Problem, warn: Problem): void {
+export function checkOwnRules(
+  { receivers }: Written,
+  rules: readonly ReceiverRules[],
+  problem: Problem,
+  warn: Problem,
+): void {
+  if (receivers.remoteWrite.guid.scope !== undefined) {
+    const path = ['receivers', 'remoteWrite', 'guid', 'scope']
+    warn(path, 'has no effect: remote write has labels in one place alone')
+  }
   for (const { name, ownFrom } of rules) {
     const { title, has, lacks } = itemsOf[name]
     const { written, read } = ownFrom

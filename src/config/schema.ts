@@ -3,108 +3,12 @@
  * docs/configuration.md and `guidepost check --schema` are made from this.
  */
 import { GiB, KiB, limits, MiB } from '../limits.ts'
-import type { GuidSource } from './config.ts'
 import { readOrigins, readRequestHeaders } from './cors.ts'
-import { readGuidAllow, readGuidMissing, readGuidSources } from './guid-rules.ts'
+import { guidBlock, guidText, ownGuidBlock } from './schema-guid.ts'
 import type { Block, Value } from './schema-nodes.ts'
 
 const secondMs = 1_000
 const hourMs = 3_600 * secondMs
-
-const guidFromDefault: readonly GuidSource[] = [
-  { kind: 'listener' },
-  { kind: 'path' },
-  { kind: 'header', name: 'x-guid', match: undefined },
-  { kind: 'header', name: 'x-scope-orgid', match: undefined },
-  { kind: 'label', name: 'guid', match: undefined },
-  { kind: 'attribute', name: 'guid', match: undefined },
-  { kind: 'label', name: 'namespace', match: undefined },
-  { kind: 'attribute', name: 'k8s.namespace.name', match: undefined },
-  { kind: 'label', name: 'name', match: undefined },
-  { kind: 'attribute', name: 'host.name', match: undefined },
-  { kind: 'attribute', name: 'hostname', match: undefined },
-]
-
-const guidText = { type: 'string', pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$' }
-const named = (kind: string) => ({
-  type: 'object',
-  properties: { [kind]: { type: 'string', minLength: 1 }, match: { type: 'string' } },
-  required: [kind],
-  additionalProperties: false,
-})
-
-const from = {
-  type: 'custom',
-  doc: 'Where a guid is looked for, in this order; the first source that yields a valid guid wins, for each series, resource or process by itself. Bare words: `listener` (the guid set on the listener) and `path` (`/t/<guid>/…`). With a name: `header: x-guid`, `label: namespace`, `attribute: k8s.namespace.name`, `label|attribute: guid` for both; each of these may carry `match:`, a regular expression with exactly one group that finds the guid inside the value (it may match anywhere unless `^` and `$` say otherwise). Patterns see what senders send, on the thread that serves all of them: a repetition inside a repeated group, as in `(a+)+`, lets one value stop the gateway. `guidepost check` and the start warn of these; other slow ones, such as `(a|a)+`, are not noticed. `peer: { 10.1.0.0/16: team-a }` goes by the sender’s address, the longest prefix wins; `constant: team-a` always yields.',
-  neighbour: 'guid.missing',
-  read: readGuidSources,
-  spelling: 'list of sources',
-  json: {
-    type: 'array',
-    minItems: 1,
-    items: {
-      anyOf: [
-        { enum: ['listener', 'path'] },
-        ...['header', 'label', 'attribute', 'label|attribute'].map(named),
-        {
-          type: 'object',
-          properties: { constant: guidText },
-          required: ['constant'],
-          additionalProperties: false,
-        },
-        {
-          type: 'object',
-          properties: { peer: { type: 'object', minProperties: 1, additionalProperties: guidText } },
-          required: ['peer'],
-          additionalProperties: false,
-        },
-      ],
-    },
-  },
-} as const
-
-const name = {
-  type: 'string',
-  expects: 'a name of a label or attribute that does not begin with __',
-  pattern: /^(?!__)[A-Za-z_][A-Za-z0-9_.]{0,127}$/,
-  example: 'guid',
-  doc: 'The label (remote write) or the attribute of the resource (OTLP) that is written. Every other occurrence of this name in the same place is removed; `guid.scope` says what of the other places in OTLP. Only a series’ own labels are stamped and cleaned: labels of exemplars are not looked at and stay as they came.',
-} as const
-
-const conflict = {
-  type: 'choice',
-  values: ['overwrite', 'keep', 'reject'],
-  doc: 'What happens to an item that already carries another guid under `guid.name`: the right one replaces it (`overwrite`), it stays (`keep`), or the item is rejected (`reject`). `keep` chooses between two guids and is no source: with `missing: reject` or `drop` an item for which no source yields a guid is refused even when it carries a valid one under `guid.name`. To let that one count, name it in `guid.from`.',
-} as const
-
-const scope = {
-  type: 'choice',
-  values: ['resource', 'everywhere'],
-  doc: 'How far OTLP is searched for attributes of the name `guid.name` that a sender wrote. `resource`: those of a resource are replaced by the stamp; an attribute of the same name in a scope, span, data point or log record is the application’s own and stays. `everywhere`: those are removed too. Remote write has labels in one place only, and does not look at it.',
-} as const
-
-const missing = {
-  type: 'custom',
-  doc: 'What happens to an item for which no source yields a guid: it is stamped with the one given, rejected (the sender is told), or dropped (the sender is not told; it is counted).',
-  neighbour: 'guid.allow',
-  read: readGuidMissing,
-  spelling: '`reject`, `drop` or `{ stamp: GUID }`',
-  json: {
-    anyOf: [
-      { enum: ['reject', 'drop'] },
-      { type: 'object', properties: { stamp: guidText }, required: ['stamp'], additionalProperties: false },
-    ],
-  },
-} as const
-
-const allow = {
-  type: 'custom',
-  doc: 'The guids that are let through; items of any other are rejected. Entries are guids, guids with `*` for any run of characters, or a `/regular expression/` of the whole guid, of which the same is to be said as of `match` in `guid.from`. Every valid guid when not set.',
-  neighbour: 'guid.missing',
-  read: readGuidAllow,
-  spelling: 'list of guids and patterns',
-  json: { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
-} as const
 
 const host = {
   type: 'string',
@@ -129,12 +33,6 @@ const listenerKeys = {
 
 const portDoc = 'The TCP port; 0 lets the system choose.'
 
-const ownGuid = {
-  type: 'block',
-  doc: 'Overrides the global `guid` block for this receiver, key by key; a key that is not written here is as there.',
-  keys: { from, name, conflict, scope, missing, allow },
-} as const
-
 const cors = {
   type: 'block',
   optional: true,
@@ -143,7 +41,7 @@ const cors = {
   keys: {
     origins: {
       type: 'custom',
-      doc: 'The origins of the pages: scheme, host and a port other than the scheme’s own, as in `https://app.example.com`. `*.` as the begin of a host stands for all names below it, as in `https://*.example.com`; `*` alone is every page.',
+      doc: 'The origins of the pages: scheme, host and a port other than the scheme’s own, as in `https://app.example.com`. `*.` as the begin of a host stands for all names below it, as in `https://*.example.com`; `*` alone is every page, which may then not send with credentials: `navigator.sendBeacon`, by which some SDKs send when a page is left, does, and needs its origin named.',
       read: readOrigins,
       spelling: 'list of origins',
       json: { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
@@ -219,27 +117,7 @@ export const schema = {
         host: listenerKeys.host,
       },
     },
-    guid: {
-      type: 'block',
-      doc: 'Which guid an item gets.',
-      keys: {
-        from: {
-          ...from,
-          default: guidFromDefault,
-          defaultText:
-            'listener, path, header x-guid, header x-scope-orgid, label\\|attribute guid, label namespace, attribute k8s.namespace.name, label name, attribute host.name, attribute hostname',
-        },
-        name: { ...name, default: 'guid' },
-        conflict: { ...conflict, default: 'overwrite' },
-        scope: { ...scope, default: 'resource' },
-        missing: {
-          ...missing,
-          default: { action: 'stamp', guid: 'unassigned' },
-          defaultText: '{ stamp: unassigned }',
-        },
-        allow,
-      },
-    },
+    guid: guidBlock,
     receivers: {
       type: 'block',
       doc: 'One block for each protocol. A receiver that is not mentioned is on when a listener reaches it.',
@@ -255,7 +133,7 @@ export const schema = {
               default: 'prometheus_remote_write',
               doc: 'What the bus gets: the sender’s own encoding, stamped, in `prometheus_metrics`; or OTLP metrics made from it, in `otlp_metrics`, so that consumers have one format for metrics.',
             },
-            guid: ownGuid,
+            guid: ownGuidBlock('Attributes yield nothing here, since series have labels.', 'No effect here.'),
           },
         },
         otlp: {
@@ -264,7 +142,7 @@ export const schema = {
           keys: {
             enabled: { type: 'boolean', default: true, doc: 'Whether it is served.' },
             cors,
-            guid: ownGuid,
+            guid: ownGuidBlock('Labels yield nothing here, since resources have attributes.'),
           },
         },
       },
@@ -477,7 +355,7 @@ export const schema = {
           default: limits.bodyBytesMax,
           min: 1 * KiB,
           max: limits.segmentRecordBytesMax - 1 * MiB,
-          doc: 'One request body as it arrives, compressed or not. Over it: 413.',
+          doc: 'One HTTP request body as it arrives, compressed or not. Over it: 413.',
           neighbour: 'limits.inflatedBytes',
         },
         inflatedBytes: {
@@ -485,7 +363,7 @@ export const schema = {
           default: limits.inflatedBytesMax,
           min: 1 * KiB,
           max: limits.segmentRecordBytesMax - 1 * MiB,
-          doc: 'One request body after inflating. Over it: 413, without inflating further.',
+          doc: 'One HTTP request body after inflating. Over it: 413, without inflating further.',
           neighbour: 'limits.inflightBytes',
         },
         messageBytes: {
@@ -501,7 +379,7 @@ export const schema = {
           default: limits.inflightBytesMax,
           min: 1 * MiB,
           max: 64 * GiB,
-          doc: 'Everything in flight: bodies being read and records waiting for the bus. Over it: 503 with Retry-After.',
+          doc: 'Everything in flight: bodies being read and records waiting for the bus. Over it: 503 with Retry-After, in gRPC UNAVAILABLE with RetryInfo.',
           neighbour: 'limits.inflatedBytes',
         },
         connections: {
@@ -518,7 +396,7 @@ export const schema = {
           default: limits.requestMsMax,
           min: 100,
           max: hourMs,
-          doc: 'How long a sender may take to deliver a whole request. Over it: 503 and the connection is closed, so that a slow sender tries again.',
+          doc: 'How long a sender may take to deliver a whole request. Over it: 503 and the connection is closed, in gRPC UNAVAILABLE, so that a slow sender tries again.',
         },
         appendMs: {
           type: 'integer',
@@ -526,7 +404,7 @@ export const schema = {
           default: limits.appendMsMax,
           min: 100,
           max: hourMs,
-          doc: 'How long the bus may take to make a record durable. Over it the sender gets 503 and tries again. Keep it below the senders’ own time-out (30 s for Prometheus). The one limit that a reload does not change: the bus keeps that of the start. A reload that finds it changed warns that the bus keeps its old configuration; restart to apply it.',
+          doc: 'How long the bus may take to make a record durable. Over it the sender gets 503, in gRPC UNAVAILABLE, and tries again. Keep it below the senders’ own time-out (30 s for Prometheus). The one limit that a reload does not change: the bus keeps that of the start. A reload that finds it changed warns that the bus keeps its old configuration; restart to apply it.',
           neighbour: 'limits.drainMs',
         },
         drainMs: {

@@ -9,6 +9,12 @@ import { until } from './until.ts'
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const READY_MS_MAX = 20_000
 const STOP_MS_MAX = 30_000
+const anyPorts = {
+  GUIDEPOST_HTTP_PORT: '0',
+  GUIDEPOST_OTLP_GRPC_PORT: '0',
+  GUIDEPOST_OTLP_HTTP_PORT: '0',
+  GUIDEPOST_ADMIN_PORT: '0',
+} as const
 
 export interface ProgramOptions {
   /** A bus URL such as `log:DIR`. */
@@ -52,7 +58,7 @@ export class Program {
     const child = spawn(process.execPath, args, {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...foreignEnvironment(), GUIDEPOST_HTTP_PORT: '0', GUIDEPOST_ADMIN_PORT: '0', ...options.env },
+      env: { ...foreignEnvironment(), ...anyPorts, ...options.env },
     })
     const logs: LogLine[] = []
     for (const stream of [child.stdout, child.stderr]) {

@@ -195,7 +195,7 @@ test('the OTLP receiver has rules of its own, and pages of other origins may sen
 test('cors of every page has the headers that browsers need, and a bound in time', () => {
   const { cors } = load({ file: 'cors.yaml' }).receivers.otlp
   assert.deepEqual(cors, {
-    origins: ['*'],
+    origins: ['*', 'http://[::1]:3000', 'chrome-extension://abcdefgh'],
     headers: ['content-type', 'content-encoding', 'x-guid', 'x-scope-orgid'],
     maxAgeSeconds: limits.corsMaxAgeSeconds,
   })
@@ -359,16 +359,22 @@ test('patterns that a value can make slow are warned of, each at its place', () 
   assert.ok(result.config !== undefined)
   assert.deepEqual(
     result.warnings.map(({ place, path }) => `${place?.line} ${path}`),
-    ['5 guid.from.1.match', '10 receivers.remoteWrite.guid.allow.1', '10 receivers.remoteWrite.guid.allow.2'],
+    [
+      '5 guid.from.1.match',
+      '10 receivers.remoteWrite.guid.allow.1',
+      '10 receivers.remoteWrite.guid.allow.2',
+      '15 receivers.otlp.guid.from.0.match',
+    ],
   )
 })
 
-test('sources that yield nothing to one receiver are warned of in its own block alone', () => {
+test('what has no effect on one receiver is warned of in its own block alone', () => {
   const result = loadConfig({ file: 'own-sources.yaml', env: {}, cwd: join(data, 'valid') })
   assert.ok(result.config !== undefined)
   assert.deepEqual(result.warnings.map(formatProblem), [
+    'own-sources.yaml:9:7: receivers.remoteWrite.guid.scope: has no effect: remote write has labels in one place alone.',
     'own-sources.yaml:8:9: receivers.remoteWrite.guid.from.1.attribute: yields nothing: remote write has labels, and no attributes. Write label: NAME instead.',
-    'own-sources.yaml:13:9: receivers.otlp.guid.from.1.label: yields nothing: OTLP has attributes, and no labels. Write attribute: NAME instead.',
+    'own-sources.yaml:14:9: receivers.otlp.guid.from.1.label: yields nothing: OTLP has attributes, and no labels. Write attribute: NAME instead.',
   ])
 })
 
