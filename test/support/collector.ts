@@ -9,6 +9,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { type Sample, samplesOf } from './exposition.ts'
 import { until } from './until.ts'
 
 const PEERS = path.resolve(import.meta.dirname, '../../bench/peers')
@@ -48,22 +49,30 @@ export async function collectorAvailable(): Promise<string | false> {
 export interface CollectorOptions {
   /** A file of bench/peers. */
   readonly config: 'otelcol-consumer.yaml' | 'otelcol-sender.yaml'
-  /** What the file takes from the environment, beside the three ports below. */
+  /** What the file takes from the environment, beside the ports that are chosen below. */
   readonly env: Readonly<Record<string, string>>
+}
+
+interface Ports {
+  readonly grpc: number
+  readonly http: number
+  readonly metrics: number
 }
 
 export class Collector {
   readonly grpcPort: number
   readonly httpPort: number
+  readonly #metricsPort: number
   readonly #directory: string
   readonly #child: ChildProcess
   #output = ''
 
-  private constructor(directory: string, child: ChildProcess, grpcPort: number, httpPort: number) {
+  private constructor(directory: string, child: ChildProcess, ports: Ports) {
     this.#directory = directory
     this.#child = child
-    this.grpcPort = grpcPort
-    this.httpPort = httpPort
+    this.grpcPort = ports.grpc
+    this.httpPort = ports.http
+    this.#metricsPort = ports.metrics
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         this.#output = (this.#output + chunk.toString()).slice(-OUTPUT_CHARS_MAX)
@@ -75,15 +84,16 @@ export class Collector {
   static async start({ config, env }: CollectorOptions): Promise<Collector> {
     const program = await build('--find')
     const directory = await mkdtemp(path.join(tmpdir(), 'guidepost-collector-'))
-    const [health = 0, grpcPort = 0, httpPort = 0] = await freePorts(3)
+    const [health = 0, grpc = 0, http = 0, metrics = 0] = await freePorts(4)
     const child = spawn(program, ['--config', path.join(PEERS, config)], {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
         HEALTH_PORT: `${health}`,
-        OTLP_GRPC_PORT: `${grpcPort}`,
-        OTLP_HTTP_PORT: `${httpPort}`,
+        OTLP_GRPC_PORT: `${grpc}`,
+        OTLP_HTTP_PORT: `${http}`,
+        METRICS_PORT: `${metrics}`,
         OUTPUT_FILE: path.join(directory, 'output.jsonl'),
         // The file names them whether its pipelines use them or not.
         COMPRESSION: 'none',
@@ -92,7 +102,7 @@ export class Collector {
         ...env,
       },
     })
-    const collector = new Collector(directory, child, grpcPort, httpPort)
+    const collector = new Collector(directory, child, { grpc, http, metrics })
     try {
       await until('the Collector is ready', READY_MS_MAX, async () => {
         if (child.exitCode !== null) throw new Error(`the Collector ended early (${child.exitCode})`)
@@ -111,6 +121,12 @@ export class Collector {
   /** The last of what it wrote to stdout and stderr. */
   get output(): string {
     return this.#output
+  }
+
+  /** Its own metrics; only of a configuration that shows them. */
+  async metrics(): Promise<Sample[]> {
+    const answer = await fetch(`http://127.0.0.1:${this.#metricsPort}/metrics`)
+    return samplesOf(await answer.text())
   }
 
   /** Whole lines of the file exporter so far, parsed. The last one may still be growing. */

@@ -1,4 +1,7 @@
 /** The official OpenTelemetry exporters for Node, each as a client that sends what a test tells it to. */
+import { execFile } from 'node:child_process'
+import path from 'node:path'
+import { promisify } from 'node:util'
 import { Metadata } from '@grpc/grpc-js'
 import { SeverityNumber } from '@opentelemetry/api'
 import { OTLPLogExporter as GrpcLogs } from '@opentelemetry/exporter-logs-otlp-grpc'
@@ -88,6 +91,19 @@ export class OtlpClient {
     const { traces, metrics, logs } = this.#exporters
     await Promise.all([traces.shutdown(), metrics.shutdown(), logs.shutdown()])
   }
+}
+
+/** Runs an application whose exporters are configured by `variables` alone; one item of each signal for each id. */
+export async function runNodeApplication(
+  variables: Readonly<Record<string, string>>,
+  ids: readonly string[],
+): Promise<void> {
+  const file = path.join(import.meta.dirname, 'otlp-node-application.ts')
+  const own = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith('OTEL_') && name !== 'NODE_TEST_CONTEXT' && name !== 'NODE_OPTIONS',
+  )
+  const env = { ...Object.fromEntries(own), ...variables }
+  await promisify(execFile)(process.execPath, [file, ...ids], { env, timeout: 60_000 })
 }
 
 function settled(send: (callback: Callback) => void): Promise<void> {
