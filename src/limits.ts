@@ -29,6 +29,8 @@ export const limits = {
   nestingMax: 8,
   /** Levels of messages below an OTLP request. Values nest in values; most readers of protobuf stop here too. */
   otlpNestingMax: 100,
+  /** Records that one OTLP request may become. Over it: 413. */
+  requestRecordsMax: 100_000,
   /** Bytes of a request's header block. Over it: 431. */
   headerBytesMax: 16 * KiB,
   /** Milliseconds for a sender to deliver its headers. Over it: 503 and the connection is closed. */
@@ -105,6 +107,16 @@ export const limits = {
   refusalTextBytes: 256,
   /** Seconds that a sender is told to wait when it is refused for a reason that passes. */
   retryAfterSeconds: 1,
+
+  // ---- translate --------------------------------------------------------------------------------------------
+  /** Bytes of the buffer that the translation of remote write to OTLP keeps from request to request. */
+  translationBytesKept: 4 * MiB,
+  /** Resources, scopes and metrics that one translated request may have together. Over it: 413. */
+  translatedNodesMax: 200_000,
+  /** Series of classic histograms and summaries of one request that wait for the others; further ones stay as they are. */
+  heldPartsMax: 100_000,
+  /** Buckets of one sign in a native histogram, with the empty ones between them. One with more has no form in OTLP. */
+  denseBucketsMax: 16 * KiB,
 
   // ---- route ------------------------------------------------------------------------------------------------
   /** Milliseconds that a record waits for company of the same guid. */

@@ -14,6 +14,8 @@ const reasonTexts: Readonly<Record<RefusalReason, string>> = {
   label_not_utf8: 'a label is not UTF-8',
   refs_odd: 'it has an odd number of label refs',
   ref_out_of_range: 'a ref points outside of the symbols',
+  id_length: 'a trace id is not 16 bytes long, or a span id not 8',
+  not_utf8: 'a text is not UTF-8',
   guid_missing: 'no source of guid.from yields a guid',
   metadata_guid_missing: 'metadata cannot carry a guid',
   guid_dropped: 'no source of guid.from yields a guid',

@@ -43,6 +43,20 @@ export interface KernelExports {
   ): number
   planV2(recordBytesMax: number, outputBytesMax: number): number
   writeV2(): number
+  readonly itemCountOtlp: WebAssembly.Global
+  walkOtlp(
+    signal: number,
+    at: number,
+    bytes: number,
+    itemsMax: number,
+    unknownBytesMax: number,
+    levelsMax: number,
+    active: number,
+    opaque: number,
+    options: number,
+  ): number
+  planOtlp(signal: number, recordBytesMax: number, outputBytesMax: number, partsMax: number): number
+  writeOtlp(): number
   readonly symbolsAt: WebAssembly.Global
   readonly symbolCount: WebAssembly.Global
 }

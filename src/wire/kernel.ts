@@ -40,8 +40,8 @@ export const refusalReasons = [
   'label_not_utf8',
   'refs_odd',
   'ref_out_of_range',
-  '',
-  '',
+  'id_length',
+  'not_utf8',
   '',
   '',
   '',
@@ -99,10 +99,14 @@ export interface Format {
   plan(x: KernelExports, recordBytesMax: number): number
   /** Writes the records. 0 or a code. */
   write(x: KernelExports): number
+  /** The text of a source's value that is no string, for formats that know such: from what the kernel kept of it. */
+  textOf?(kept: Buffer): string | undefined
 }
 
 /** The address that arenaTake gives when the memory cannot grow. */
 const NOWHERE = 0
+/** Set in the length of a value that is no string (`assembly/rules.ts`). */
+const NOT_TEXT = 0x80000000
 const ROW_WORDS = 8
 const SLOT_WORDS = 4
 const PART_WORDS = 8
@@ -204,13 +208,18 @@ export class Kernel {
     return this.#words[(this.#exports.tupleAt(i) >> 2) + 1]!
   }
 
-  /** The value of the `nth` set bit of tuple `i`'s mask; undefined when it is longer than a guid's source may be. */
+  /**
+   * The value of the `nth` set bit of tuple `i`'s mask; undefined when it is longer than a guid's source may be, or has no
+   * text.
+   */
   tupleValue(i: number, nth: number): string | undefined {
     this.#view()
     const word = (this.#exports.tupleAt(i) >> 2) + 2 + nth * 2
     const at = this.#words[word]!
-    const bytes = this.#words[word + 1]!
-    return bytes > limits.guidSourceBytesMax ? undefined : this.#bytes.toString('utf8', at, at + bytes)
+    const bytes = this.#words[word + 1]! & ~NOT_TEXT
+    if (bytes > limits.guidSourceBytesMax) return undefined
+    if (this.#words[word + 1] === bytes) return this.#bytes.toString('utf8', at, at + bytes)
+    return this.#format!.textOf?.(this.#bytes.subarray(at, at + bytes))
   }
 
   /** Says for each tuple its slot, or minus the number of the reason why its items are refused. */

@@ -7,3 +7,4 @@ export { parts, partCount, refused, rowCount, rows, slotsTake, verdictsTake } fr
 export { itemCount, planV1, walkV1, writeV1 } from './prometheus-v1'
 export { itemCountV2, symbolCount, symbolsAt, walkV2 } from './prometheus-v2'
 export { planV2, writeV2 } from './prometheus-v2-write'
+export { itemCountOtlp, planOtlp, walkOtlp, writeOtlp } from './otlp'

@@ -24,6 +24,8 @@ export const R_EMPTY_NAME: i32 = 3
 export const R_UTF8: i32 = 4
 export const R_ODD_REFS: i32 = 5
 export const R_REF_RANGE: i32 = 6
+export const R_ID_LENGTH: i32 = 7
+export const R_TEXT: i32 = 8
 /** The host's verdict on a series without a guid; metadata cannot carry one and gets a reason of its own. */
 export const R_GUID_MISSING: i32 = 16
 export const R_METADATA_GUID_MISSING: i32 = 17
@@ -76,9 +78,19 @@ export function slotsTake(count: i32, stampBytes: i32): usize {
   return slots
 }
 
+/** Forgets the rows from `count` on. */
+export function rowsKeep(count: i32): void {
+  rowCount = count
+}
+
 /** Makes room for as many parts as there are rows. */
 export function partsBegin(): i32 {
-  parts = arenaTake(<usize>rowCount * PART)
+  return partsTake(rowCount)
+}
+
+/** Makes room for `count` parts. */
+export function partsTake(count: i32): i32 {
+  parts = arenaTake(<usize>count * PART)
   partCount = 0
   memory.fill(refused, 0, 32 * 4)
   return parts == 0 ? E_MEMORY : 0
@@ -99,7 +111,16 @@ export function partAt(i: i32): usize {
 }
 
 export function refuse(row: usize, reason: i32): void {
+  refuseItems(row, reason, 1)
+}
+
+/** Refuses a row that holds `items` items. */
+export function refuseItems(row: usize, reason: i32, items: i32): void {
   store<i32>(row, -reason, 28)
+  countRefused(reason, items)
+}
+
+export function countRefused(reason: i32, items: i32): void {
   const count = refused + (<usize>reason << 2)
-  store<u32>(count, load<u32>(count) + 1)
+  store<u32>(count, load<u32>(count) + items)
 }

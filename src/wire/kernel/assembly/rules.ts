@@ -12,6 +12,9 @@ import { E_MEMORY, arenaResize, arenaTake, sameBytes } from './memory'
 
 const NAME_BYTES: usize = 256
 
+/** Set in the kept length of a value that is not a text: only the host can judge it, whatever its source. */
+export const NOT_TEXT: u32 = 0x80000000
+
 const names = memory.data(17 * 256)
 const nameBytes = memory.data(17 * 4)
 const byKey = memory.data(256 * 4)
@@ -167,7 +170,7 @@ function sameTuple(tuple: usize, mask: u32): bool {
     const i = <usize>ctz(mask) << 2
     mask &= mask - 1
     const bytes = load<u32>(valueBytes + i)
-    if (load<u32>(at, 4) != bytes || !sameBytes(load<u32>(at), load<u32>(valueAt + i), bytes)) return false
+    if (load<u32>(at, 4) != bytes || !sameBytes(load<u32>(at), load<u32>(valueAt + i), bytes & ~NOT_TEXT)) return false
     at += 8
   }
   return true
@@ -217,6 +220,7 @@ export function setHashSeed(seed: u32): void {
 
 function hashBytes(hash: u32, at: usize, bytes: u32): u32 {
   hash = (hash ^ bytes ^ hashSeed) * 0x85ebca6b
+  bytes &= ~NOT_TEXT
   for (let i: u32 = 0; i < bytes; i++) hash = rotl(hash ^ load<u8>(at + i), 5) * 0xcc9e2d51
   hash ^= hash >> 15
   return hash * 0x9e3779b1 ^ hash >> 13
