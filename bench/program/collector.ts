@@ -27,7 +27,7 @@ export type CollectorMode = 'direct' | 'batch'
 const queues: Readonly<Record<CollectorMode, string>> = {
   direct: '{enabled: false}',
   batch:
-    '{enabled: true, wait_for_result: true, num_consumers: 10, queue_size: 100000, sizer: items, ' +
+    '{enabled: true, wait_for_result: true, num_consumers: 10, queue_size: 1000000, sizer: items, ' +
     'batch: {flush_timeout: 3ms, min_size: 2500, max_size: 10000, sizer: items}}',
 }
 

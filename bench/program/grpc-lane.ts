@@ -12,9 +12,14 @@ import {
 import type { Lane, LaneFailed } from './load-lane.ts'
 
 const windowBytes = 1024 * 1024
+/** MB that node:http2 lets one session hold: all requests under way, which its default of 10 would cut off. */
+const sessionMegabytesMax = 1_000
 
 export async function openSession(port: number, failed: LaneFailed): Promise<ClientHttp2Session> {
-  const session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: windowBytes } })
+  const session = connect(`http://127.0.0.1:${port}`, {
+    settings: { initialWindowSize: windowBytes },
+    maxSessionMemory: sessionMegabytesMax,
+  })
   session.on('error', (error: Error) => failed(error.message))
   session.on('goaway', (code) => failed(`the program said GOAWAY ${code}`))
   await once(session, 'connect')

@@ -46,11 +46,13 @@ export interface LoadWindow extends TimeWindow {
 
 export type LoadCommand =
   | { readonly type: 'start'; readonly settings: LoadSettings }
-  | { readonly type: 'begin' | 'end' | 'stop' }
+  | { readonly type: 'begin' | 'end' | 'progress' | 'stop' }
 
 export type LoadReport =
   | { readonly type: 'ready' }
   | { readonly type: 'begun' }
+  /** Requests acknowledged since the start. */
+  | { readonly type: 'progress'; readonly acknowledged: number }
   | { readonly type: 'window'; readonly window: LoadWindow }
   /** After the last answer: how many requests were sent, and all of them answered with success. */
   | { readonly type: 'stopped'; readonly acknowledged: number }

@@ -35,6 +35,10 @@ class Load {
     for (const lane of this.#lanes) this.#drive(lane)
   }
 
+  progress(): void {
+    report({ type: 'progress', acknowledged: this.#acknowledged })
+  }
+
   begin(): void {
     this.#latenciesMs = []
     this.#window = {
@@ -136,6 +140,7 @@ process.on('message', (command: LoadCommand) => {
   } else if (command.type === 'begin') {
     load?.begin()
     report({ type: 'begun' })
-  } else if (command.type === 'end') load?.end()
+  } else if (command.type === 'progress') load?.progress()
+  else if (command.type === 'end') load?.end()
   else load?.stop()
 })

@@ -1,8 +1,11 @@
 /** The bench's handle on its load generator. */
 import { type ChildProcess, fork } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { RequestBody } from '../support/bodies.ts'
 import type { LoadCommand, LoadReport, LoadSettings, LoadWindow } from './load-messages.ts'
+
+const lastSecondsMax = 120
 
 export type { LoadSettings } from './load-messages.ts'
 
@@ -71,6 +74,23 @@ export class Load {
   /** Ends the load. How many requests were acknowledged since its start: all that were sent. */
   async stop(): Promise<number> {
     return (await this.#ask({ type: 'stop' }, 'stopped')).acknowledged
+  }
+
+  /** Waits for so many seconds and until so many further requests were acknowledged; rejects when the load fails. */
+  async last(seconds: number, acknowledgedMin: number): Promise<void> {
+    const begunMs = performance.now()
+    const { acknowledged } = await this.#ask({ type: 'progress' }, 'progress')
+    await Promise.race([sleep(seconds * 1e3), this.#failed])
+    for (;;) {
+      const progress = await this.#ask({ type: 'progress' }, 'progress')
+      if (progress.acknowledged - acknowledged >= acknowledgedMin) return
+      const tookSeconds = (performance.now() - begunMs) / 1e3
+      if (tookSeconds > lastSecondsMax)
+        throw new Error(
+          `only ${progress.acknowledged - acknowledged} requests in ${tookSeconds.toFixed(0)} s`,
+        )
+      await sleep(10)
+    }
   }
 
   /** Rejects as soon as something goes wrong, so that nobody sleeps through it. */

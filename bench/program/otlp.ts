@@ -7,7 +7,6 @@
  *     program/kafka/otlp-grpc-1000-identity   the gateway alone
  *     collector/grpc/1000/identity        both Collectors alone
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Case, Figure, RunOptions } from '../support/case.ts'
 import { residentBytesOf } from '../support/process-usage.ts'
 import { profiling } from './cases.ts'
@@ -18,6 +17,8 @@ import { type SubjectName, startSubject } from './otlp-subjects.ts'
 const warmUpSeconds = 2
 const inFlight = 32
 const grpcConnections = 4
+/** Below it, what is under way at both ends of the window would weigh too much. */
+const windowRequestsMin = 6 * inFlight
 
 const speedName = 'spans per CPU-second'
 const collectors = ['direct', 'batch'] as const
@@ -100,9 +101,9 @@ async function measure(name: SubjectName, traffic: SpanRequests, options: RunOpt
       sends: traffic,
       ratePerSecond: undefined,
     })
-    await Promise.race([sleep(warmUpSeconds * 1e3), load.failed])
+    await load.last(warmUpSeconds, inFlight)
     await load.begin()
-    await Promise.race([sleep(options.seconds * 1e3), load.failed])
+    await load.last(options.seconds, windowRequestsMin)
     const window = await load.end()
     const memory = residentBytesOf(subject.pid)
     const acknowledged = await load.stop()
