@@ -6,30 +6,30 @@ import { type Admin, createAdmin } from './admin/admin.ts'
 import type { Bus, BusRecord } from './bus/bus.ts'
 import type { BusConfig, Config } from './config/config.ts'
 import { limits } from './limits.ts'
-import { paths, RemoteWriteReceiver, receiverName } from './receivers/prometheus-remote-write.ts'
+import { Listeners, type OpenPort } from './listeners.ts'
+import { Receivers, topicsOf } from './receivers/receivers.ts'
 import { Batcher } from './route/batcher.ts'
 import { Budget, BudgetShare } from './route/budget.ts'
 import { BufferPool } from './route/pool.ts'
-import { GuidTable } from './stamp/guid.ts'
-import { GuidRules } from './stamp/guid-rules.ts'
 import { type Logger, Throttled } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
-import { HttpListener } from './transport/http.ts'
 import { Kernel } from './wire/kernel.ts'
 
 /** Loaded only when it is used: the Kafka clients are large. */
-async function openBus(config: BusConfig, log: Logger, metrics: Metrics): Promise<Bus> {
+async function openBus(whole: Config, log: Logger, metrics: Metrics): Promise<Bus> {
+  const config: BusConfig = whole.bus
   if (config.kind === 'log') {
     const { LogBus } = await import('./bus/log/log-bus.ts')
     return new LogBus(config, { log, onEvent: (event) => metrics.event(event.kind) })
   }
   const onEvent = (health: { up: boolean }): void => metrics.event(health.up ? 'bus_up' : 'bus_down')
+  const topics = topicsOf(whole)
   if (config.client === 'kafkajs') {
     const { KafkajsBus } = await import('./bus/kafkajs/kafkajs-bus.ts')
-    return new KafkajsBus(config, { log, onEvent })
+    return new KafkajsBus(config, { log, onEvent, topics })
   }
   const { KafkaBus } = await import('./bus/kafka/kafka-bus.ts')
-  return new KafkaBus(config, { log, onEvent })
+  return new KafkaBus(config, { log, onEvent, topics })
 }
 
 export class Gateway {
@@ -40,10 +40,9 @@ export class Gateway {
   #config: Config
   #bus!: Bus
   #batcher!: Batcher
-  #remoteWrite!: RemoteWriteReceiver
-  #http: HttpListener | undefined
+  #receivers!: Receivers
+  #listeners: Listeners | undefined
   #admin: Admin | undefined
-  #httpPort = 0
   #draining = false
 
   constructor(config: Config, log: Logger) {
@@ -57,13 +56,14 @@ export class Gateway {
   /** Opens everything. Throws a coded error when an operator has to act; what was opened by then is closed again. */
   async start(): Promise<void> {
     const config = this.#config
-    this.#bus = await openBus(config.bus, this.#log, this.#metrics)
+    this.#bus = await openBus(config, this.#log, this.#metrics)
     this.#metrics.setInflightBytes(() => this.#budget.bytes)
     this.#metrics.setBusHealth(() => this.#bus.health())
     await this.#bus.start()
     try {
       await this.#serve(config)
     } catch (error) {
+      await this.#listeners?.drain()
       await this.#bus.close(0)
       await this.#admin?.close()
       throw error
@@ -74,17 +74,17 @@ export class Gateway {
   /** Takes over rules and limits; says what only a restart can change. */
   reload(config: Config): void {
     const fixed = (of: Config): string =>
-      JSON.stringify([of.bus, of.listeners, of.admin, of.metrics, of.logging])
+      JSON.stringify([of.bus, of.listeners, of.admin, of.metrics, of.logging, topicsOf(of)])
     if (fixed(config) !== fixed(this.#config)) {
       this.#log.warn(
-        'bus, listeners, admin, metrics and logging keep their old configuration until a restart',
+        'bus, listeners, admin, metrics, logging, and which receivers are on and what they write, keep their old configuration until a restart',
       )
     }
     this.#config = { ...this.#config, guid: config.guid, receivers: config.receivers, limits: config.limits }
     this.#budget.resize(config.limits.inflightBytes)
     this.#batcher.reload(config.limits)
-    this.#remoteWrite.reload({ rules: this.#rules(config), limits: config.limits })
-    this.#http?.reload(config.limits)
+    this.#receivers.reload(config)
+    this.#listeners?.reload(config)
     this.#log.info('the configuration was reloaded: rules and limits apply from now on')
   }
 
@@ -92,12 +92,12 @@ export class Gateway {
   async drain(hurry: Promise<void>): Promise<boolean> {
     this.#draining = true
     this.#log.info({ inflightBytes: this.#budget.bytes }, 'draining')
-    const finished = Promise.all([this.#http?.drain(), this.#batcher.drain()]).then(() => true)
+    const finished = Promise.all([this.#listeners?.drain(), this.#batcher.drain()]).then(() => true)
     const { promise: deadline, resolve } = Promise.withResolvers<boolean>()
     const timer = setTimeout(resolve, this.#config.limits.drainMs, false)
     const inTime = await Promise.race([finished, deadline, hurry.then(() => false)])
     clearTimeout(timer)
-    this.#http?.destroy()
+    this.#listeners?.destroy()
     await this.#bus.close(inTime ? limits.appendMsMax : 0)
     await this.#admin?.close()
     return inTime
@@ -113,17 +113,19 @@ export class Gateway {
       published: (topic, seconds) => this.#metrics.publishSeconds(topic, seconds),
       deadLettered: (record, reason) => this.#tellDeadLetter(record, reason),
     })
-    this.#remoteWrite = new RemoteWriteReceiver(
-      {
-        kernel: new Kernel(),
-        bus: this.#bus,
-        batcher: this.#batcher,
-        budget: new BudgetShare(this.#budget, limits.bodiesShareMax),
-        metrics: this.#metrics,
-        told: (key, fields, message) => this.#throttled.warn(key, fields, message),
-      },
-      { rules: this.#rules(config), limits: config.limits },
-    )
+    const budget = new BudgetShare(this.#budget, limits.bodiesShareMax)
+    const failed = (where: string, error: unknown): void =>
+      this.#throttled.error(where, { error }, 'a request failed inside the gateway')
+    this.#receivers = new Receivers(config, {
+      ...{ kernel: new Kernel(), bus: this.#bus, batcher: this.#batcher, budget, metrics: this.#metrics },
+      told: (key, fields, message) => this.#throttled.warn(key, fields, message),
+      failed: (error) => failed('receiver', error),
+    })
+    this.#listeners = new Listeners({
+      ...{ receivers: this.#receivers, budget, failed },
+      isServing: () => this.#readiness().ok,
+      refused: (listener, reason) => this.#metrics.refusedRequest(listener, reason),
+    })
     await this.#listen(config)
   }
 
@@ -139,28 +141,8 @@ export class Gateway {
       await this.#admin.listen()
       this.#tellListening('admin', config.admin.host, this.#admin.address?.port ?? 0)
     }
-    const { http } = config.listeners
-    if (http === undefined) return
-    this.#http = new HttpListener({
-      ...http,
-      connections: config.limits.connections,
-      requestMs: config.limits.requestMs,
-      routes: config.receivers.remoteWrite.enabled ? this.#remoteWrite.routes() : [],
-      refused: (reason) => this.#metrics.refusedRequest('http', reason),
-      failed: (error) => this.#throttled.error('http', { error }, 'a request failed inside the gateway'),
-    })
-    this.#httpPort = await this.#http.listen()
-    this.#tellListening('http', http.host, this.#httpPort)
-  }
-
-  #rules(config: Config): GuidRules {
-    const { guid } = config.receivers.remoteWrite
-    const { ledger } = this.#metrics
-    return new GuidRules(
-      guid,
-      new GuidTable({ name: guid.name, receiver: receiverName, signal: 'metrics', ledger }),
-      'label',
-    )
+    await this.#listeners?.open(config)
+    for (const { key, host, port } of this.#ports) this.#tellListening(key, host, port)
   }
 
   #readiness(): { ok: boolean; reasons: string[] } {
@@ -173,12 +155,15 @@ export class Gateway {
 
   #status(): Readonly<Record<string, unknown>> {
     return {
-      http: this.#http === undefined ? 'off' : `${this.#config.listeners.http?.host}:${this.#httpPort}`,
-      remoteWrite: paths.join(', '),
+      ...Object.fromEntries(this.#ports.map(({ key, host, port }) => [key, `${host}:${port}`])),
       bus: this.#bus.url,
       inflightBytes: this.#budget.bytes,
       inflightBytesMax: this.#budget.bytesMax,
     }
+  }
+
+  get #ports(): readonly OpenPort[] {
+    return this.#listeners?.ports ?? []
   }
 
   #tellListening(listener: string, host: string, port: number): void {
@@ -195,11 +180,22 @@ export class Gateway {
   }
 
   #greet(): void {
-    const { http } = this.#config.listeners
-    if (http === undefined) return
-    const host = http.host === '0.0.0.0' || http.host === '::' ? '127.0.0.1' : http.host
-    const url = `http://${host}:${this.#httpPort}/write`
-    this.#log.info({ bus: this.#bus.url }, `remote write: ${url}`)
-    this.#log.info(`a first sample: npm run send-sample -- --url ${url}   read it back: npx guidepost tail`)
+    this.#log.info({ bus: this.#bus.url }, 'ready')
+    for (const open of this.#ports) this.#log.info(greetings[open.key](urlOf(open)))
+    const http = this.#ports.find(({ key }) => key === 'http')
+    if (http === undefined || !this.#config.receivers.remoteWrite.enabled) return
+    const first = `npm run send-sample -- --url ${urlOf(http)}/write`
+    this.#log.info(`a first sample: ${first}   read it back: npx guidepost tail`)
   }
+}
+
+/** What a newcomer points at each port. */
+const greetings: Readonly<Record<OpenPort['key'], (url: string) => string>> = {
+  http: (url) => `remote write: ${url}/write   OTLP: ${url}`,
+  otlpGrpc: (url) => `OTLP over gRPC: OTEL_EXPORTER_OTLP_ENDPOINT=${url} OTEL_EXPORTER_OTLP_PROTOCOL=grpc`,
+  otlpHttp: (url) => `OTLP over HTTP: OTEL_EXPORTER_OTLP_ENDPOINT=${url}`,
+}
+
+function urlOf({ host, port }: OpenPort): string {
+  return `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`
 }

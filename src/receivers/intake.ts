@@ -26,6 +26,8 @@ export interface IntakeOptions {
   readonly metrics: Metrics
   /** A refusal for the log; equal keys are throttled. */
   readonly told: (key: string, fields: object, message: string) => void
+  /** Something broke that no sender can be blamed for. */
+  readonly failed: (error: unknown) => void
 }
 
 export class Intake {
@@ -153,6 +155,6 @@ export class KernelRecords implements StampedSource {
 }
 
 /** The label of a refused request's counter. */
-export function reasonOf(error: GuidepostError): string {
+function reasonOf(error: GuidepostError): string {
   return error.code.slice('GP_'.length).toLowerCase()
 }

@@ -9,7 +9,7 @@
 import type { LimitsConfig } from '../config/config.ts'
 import { GuidepostError } from '../errors.ts'
 import type { Destination } from '../route/batcher.ts'
-import type { GuidRules, RequestGuid, Sender } from '../stamp/guid-rules.ts'
+import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
 import { prometheusStampings } from '../stamp/prometheus.ts'
 import { type Stamped, stamp } from '../stamp/stamp.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
@@ -86,7 +86,7 @@ export class RemoteWriteReceiver {
     const nothing = writtenHeaders(version, noneWritten)
     const encoding = encodingOf(request.raw.headers['content-encoding'])
     if (typeof encoding === 'object') return this.#refuse(encoding, nothing, 'content_encoding')
-    const guid = intake.requestGuid(rules, senderOf(request))
+    const guid = intake.requestGuid(rules, request)
     if (guid instanceof GuidepostError) return this.#refuse(guid, nothing, 'guid')
     const refusal = admit(request.raw, limits.bodyBytes, intake.budget) ?? intake.closed()
     if (refusal !== undefined) return this.#refuse(refusal, nothing)
@@ -155,10 +155,4 @@ export class RemoteWriteReceiver {
       prometheusStampings[version],
     )
   }
-}
-
-function senderOf(request: HttpRequest): Sender {
-  const { headersDistinct } = request.raw
-  const { listenerGuid, pathGuid, peer, connection } = request
-  return { listenerGuid, pathGuid, peer, connection, header: (name) => headersDistinct[name] ?? [] }
 }

@@ -23,7 +23,7 @@ export type Told = 'durable' | 'retry' | 'never'
 export interface ReceiverUnderTest {
   readonly name: string
   /** Sends the items as one request. */
-  send(port: number, items: readonly Item[]): Promise<Told>
+  send(fixture: GatewayFixture, items: readonly Item[]): Promise<Told>
   /** Items in a record's value. */
   read(record: BusRecord): Item[]
 }
@@ -66,11 +66,11 @@ export function receiverContract(receiver: ReceiverUnderTest): void {
     const fixture = await GatewayFixture.start()
     try {
       fixture.bus.isUp = false
-      assert.equal(await receiver.send(fixture.port, [{ guid: 'team-a', id: 'down' }]), 'retry')
+      assert.equal(await receiver.send(fixture, [{ guid: 'team-a', id: 'down' }]), 'retry')
       assert.deepEqual(fixture.bus.appends, [])
       assert.equal(assertLedger(await fixture.samples()).size, 0)
       fixture.bus.isUp = true
-      assert.equal(await receiver.send(fixture.port, [{ guid: 'team-a', id: 'up' }]), 'durable')
+      assert.equal(await receiver.send(fixture, [{ guid: 'team-a', id: 'up' }]), 'durable')
       assertLedger(await fixture.samples())
     } finally {
       await fixture.close()
@@ -100,7 +100,7 @@ async function run(
           guid: random.pick(guids),
           id: `i${number}-${i}-${n}`,
         }))
-        told[await receiver.send(fixture.port, items)].push(...items)
+        told[await receiver.send(fixture, items)].push(...items)
       }
     }
     await Promise.all(Array.from({ length: 8 }, (_, i) => sender(i)))

@@ -52,7 +52,7 @@ for (const [version, build, content] of versions) {
   receiverContract({
     name: `remote write ${version}.0`,
     read,
-    async send(port, items) {
+    async send({ port }, items) {
       const body = snappy(build(...items.map(({ guid, id }) => series(guid, id))))
       const reply = await post(port, body, { headers: content })
       const written = reply.headers['x-prometheus-remote-write-samples-written']

@@ -3,14 +3,12 @@ import type { AppendOutcome, Bus, BusHealth, BusRecord } from '../../src/bus/bus
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { permanent, retryable } from '../../src/errors.ts'
-import { RemoteWriteReceiver, receiverName } from '../../src/receivers/prometheus-remote-write.ts'
+import { Listeners, type OpenPort } from '../../src/listeners.ts'
+import { Receivers } from '../../src/receivers/receivers.ts'
 import { Batcher } from '../../src/route/batcher.ts'
 import { Budget } from '../../src/route/budget.ts'
 import { BufferPool } from '../../src/route/pool.ts'
-import { GuidTable } from '../../src/stamp/guid.ts'
-import { GuidRules } from '../../src/stamp/guid-rules.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
-import { HttpListener } from '../../src/transport/http.ts'
 import { Kernel } from '../../src/wire/kernel.ts'
 import { type Sample, samplesOf } from './exposition.ts'
 
@@ -84,15 +82,17 @@ export function configWith(env: Readonly<Record<string, string>> = {}): Config {
   return config
 }
 
+const anyPort = { host: '127.0.0.1', port: 0, guid: undefined }
+
 export class GatewayFixture {
   readonly bus = new FakeBus()
   readonly budget: Budget
   readonly batcher: Batcher
   readonly metrics = new Metrics({ guidsMax: 200, runtime: false })
-  /** Errors that the listener reported, which no sender can be blamed for. */
+  /** Errors that no sender can be blamed for. */
   readonly failures: unknown[] = []
-  readonly #listener: HttpListener
-  port = 0
+  readonly #receivers: Receivers
+  readonly #listeners: Listeners
 
   private constructor(config: Config) {
     const { bus, metrics } = this
@@ -107,36 +107,46 @@ export class GatewayFixture {
       published: () => undefined,
       deadLettered: () => undefined,
     })
-    const { guid } = config.receivers.remoteWrite
-    const { ledger } = metrics
-    const table = new GuidTable({ name: guid.name, receiver: receiverName, signal: 'metrics', ledger })
-    const receiver = new RemoteWriteReceiver(
-      {
-        kernel: new Kernel(),
-        bus,
-        batcher: this.batcher,
-        budget: this.budget,
-        metrics,
-        told: () => undefined,
-      },
-      { rules: new GuidRules(guid, table, 'label'), limits: config.limits },
-    )
-    this.#listener = new HttpListener({
-      host: '127.0.0.1',
-      port: 0,
-      guid: undefined,
-      connections: config.limits.connections,
-      requestMs: config.limits.requestMs,
-      routes: receiver.routes(),
-      refused: (reason) => metrics.refusedRequest('http', reason),
+    const { batcher, budget } = this
+    this.#receivers = new Receivers(config, {
+      ...{ kernel: new Kernel(), bus, batcher, budget, metrics },
+      told: () => undefined,
       failed: (error) => this.failures.push(error),
+    })
+    this.#listeners = new Listeners({
+      ...{ receivers: this.#receivers, budget },
+      isServing: () => bus.isUp,
+      refused: (listener, reason) => metrics.refusedRequest(listener, reason),
+      failed: (_listener, error) => this.failures.push(error),
     })
   }
 
+  /** With every listener open, each on a port of its own. */
   static async start(config = configWith()): Promise<GatewayFixture> {
     const fixture = new GatewayFixture(config)
-    fixture.port = await fixture.#listener.listen()
+    await fixture.#listeners.open({
+      ...config,
+      listeners: { http: anyPort, otlpGrpc: anyPort, otlpHttp: anyPort },
+    })
     return fixture
+  }
+
+  /** The port for every protocol over HTTP. */
+  get port(): number {
+    return this.portOf('http')
+  }
+
+  portOf(key: OpenPort['key']): number {
+    const open = this.#listeners.ports.find((port) => port.key === key)
+    if (open === undefined) throw new Error(`${key} is not open`)
+    return open.port
+  }
+
+  reload(config: Config): void {
+    this.#receivers.reload(config)
+    this.#listeners.reload(config)
+    this.budget.resize(config.limits.inflightBytes)
+    this.batcher.reload(config.limits)
   }
 
   async samples(): Promise<Sample[]> {
@@ -144,7 +154,7 @@ export class GatewayFixture {
   }
 
   async close(): Promise<void> {
-    this.#listener.destroy()
-    await this.#listener.drain()
+    this.#listeners.destroy()
+    await this.#listeners.drain()
   }
 }

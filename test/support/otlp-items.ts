@@ -49,6 +49,12 @@ export function decodeOtlp(signal: OtlpSignal, bytes: Uint8Array): OtlpMessage {
   return type.toObject(type.decode(bytes), { longs: String }) as OtlpMessage
 }
 
+/** The bytes of a message from a plain object with the names of OTLP's JSON; bytes are Buffers. */
+export function encodeOtlp(signal: OtlpSignal, message: object): Buffer {
+  const type = messageOf(signal)
+  return Buffer.from(type.encode(type.fromObject(message)).finish())
+}
+
 /** What is read of a message. A list that is empty may be absent. */
 export interface OtlpMessage {
   readonly resourceSpans?: readonly Group[]

@@ -1,0 +1,111 @@
+/** The ports that senders connect to: opened, reloaded, drained and closed together. */
+import type { Config, ListenerConfig } from './config/config.ts'
+import { services, unimplemented } from './receivers/otlp-grpc.ts'
+import type { Receivers } from './receivers/receivers.ts'
+import type { ByteBudget } from './transport/body.ts'
+import { GrpcListener } from './transport/grpc/listener.ts'
+import { HttpListener, type HttpRoute } from './transport/http.ts'
+
+export interface ListenersOptions {
+  readonly receivers: Receivers
+  readonly budget: ByteBudget
+  /** Whether requests can succeed now, for the gRPC health service. */
+  readonly isServing: () => boolean
+  /** A request was refused before any receiver saw it. */
+  readonly refused: (listener: string, reason: string) => void
+  /** Something broke that no sender can be blamed for. */
+  readonly failed: (listener: string, error: unknown) => void
+}
+
+/** One port that is open. */
+export interface OpenPort {
+  /** Its key in the configuration's `listeners`. */
+  readonly key: keyof Config['listeners']
+  readonly host: string
+  readonly port: number
+}
+
+type Listener = HttpListener | GrpcListener
+
+export class Listeners {
+  readonly #options: ListenersOptions
+  readonly #listeners: Listener[] = []
+  /** Those that are open, in the order in which they were. */
+  readonly ports: OpenPort[] = []
+
+  constructor(options: ListenersOptions) {
+    this.#options = options
+  }
+
+  /** Opens what the configuration switches on. Throws a coded error when a port cannot be had. */
+  async open(config: Config): Promise<void> {
+    const { receivers } = this.#options
+    const { http, otlpGrpc, otlpHttp } = config.listeners
+    if (http !== undefined) await this.#openHttp(config, 'http', http, receivers.httpRoutes())
+    if (otlpGrpc !== undefined) await this.#openGrpc(config, otlpGrpc)
+    if (otlpHttp !== undefined) await this.#openHttp(config, 'otlpHttp', otlpHttp, receivers.otlpHttpRoutes())
+  }
+
+  /** Applies to connections and requests from now on. */
+  reload({ limits }: Config): void {
+    for (const listener of this.#listeners) listener.reload(limits)
+  }
+
+  /** Takes nothing more, and waits for what is under way. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.drain()))
+  }
+
+  /** Cuts what is left. */
+  destroy(): void {
+    for (const listener of this.#listeners) listener.destroy()
+  }
+
+  async #openHttp(
+    config: Config,
+    key: 'http' | 'otlpHttp',
+    at: ListenerConfig,
+    routes: readonly HttpRoute[],
+  ): Promise<void> {
+    const { connections, requestMs } = config.limits
+    await this.#listen(
+      key,
+      at,
+      new HttpListener({ ...this.#common(key, at), connections, requestMs, routes }),
+    )
+  }
+
+  async #openGrpc(config: Config, at: ListenerConfig): Promise<void> {
+    const { receivers, budget, isServing } = this.#options
+    const { connections, requestMs, messageBytes } = config.limits
+    const listener = new GrpcListener({
+      ...this.#common('otlpGrpc', at),
+      ...{ connections, requestMs, messageBytes, budget, isServing, unimplemented },
+      methods: receivers.otlpGrpcMethods(),
+      services: Object.values(services),
+    })
+    await this.#listen('otlpGrpc', at, listener)
+  }
+
+  async #listen(key: OpenPort['key'], { host }: ListenerConfig, listener: Listener): Promise<void> {
+    this.#listeners.push(listener)
+    this.ports.push({ key, host, port: await listener.listen() })
+  }
+
+  #common(key: OpenPort['key'], { host, port, guid }: ListenerConfig) {
+    const { refused, failed } = this.#options
+    const name = names[key]
+    return {
+      ...{ host, port, guid, block: `listeners.${key}` },
+      refused: (reason: string) => refused(name, reason),
+      failed: (error: unknown) => failed(name, error),
+    }
+  }
+}
+
+/** The label of each listener in metrics and log lines. */
+const names: Readonly<Record<OpenPort['key'], string>> = {
+  http: 'http',
+  otlpGrpc: 'otlp_grpc',
+  otlpHttp: 'otlp_http',
+}

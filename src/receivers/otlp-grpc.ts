@@ -1,0 +1,59 @@
+/** OTLP over gRPC: the Export methods of the three services (opentelemetry-proto, collector/<signal>/v1). */
+import { GuidepostError } from '../errors.ts'
+import type { Body } from '../transport/body.ts'
+import type { GrpcCall, GrpcMethod } from '../transport/grpc/method.ts'
+import { statusOf } from '../transport/grpc/status.ts'
+import type { OtlpSignal } from '../wire/formats/otlp.ts'
+import { type OtlpReceiver, signals } from './otlp.ts'
+import { responseBytes } from './otlp-answers.ts'
+
+/** The services by their full names, for reflection and health. */
+export const services: Readonly<Record<OtlpSignal, string>> = {
+  traces: 'opentelemetry.proto.collector.trace.v1.TraceService',
+  metrics: 'opentelemetry.proto.collector.metrics.v1.MetricsService',
+  logs: 'opentelemetry.proto.collector.logs.v1.LogsService',
+}
+
+export const profilesRefusal =
+  'profiles are not taken: their messages share one dictionary and cannot be split by guid; switch the exporter of profiles off'
+
+/** Known methods that are not served, with what their senders are told. */
+export const unimplemented: ReadonlyMap<string, string> = new Map([
+  ['/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export', profilesRefusal],
+  ['/opentelemetry.proto.collector.profiles.v1experimental.ProfilesService/Export', profilesRefusal],
+])
+
+export function grpcMethods(receiver: OtlpReceiver): GrpcMethod[] {
+  const { intake } = receiver
+  return signals.map((signal) => ({
+    path: `/${services[signal]}/Export`,
+    admit: () => {
+      const refusal = intake.closed()
+      return refusal && intake.refuse(refusal)
+    },
+    handle: (call, message) => handle(receiver, signal, call, message),
+  }))
+}
+
+async function handle(
+  receiver: OtlpReceiver,
+  signal: OtlpSignal,
+  call: GrpcCall,
+  message: Body,
+): Promise<Buffer | GuidepostError> {
+  const started = performance.now()
+  const { intake, settings } = receiver
+  intake.receivedBytes(call.wireBytes)
+  const guid = intake.requestGuid(settings.rules[signal], call)
+  if (guid instanceof GuidepostError) {
+    message.release()
+    intake.answered(statusOf(guid), started)
+    return intake.refuse(guid, 'guid')
+  }
+  const { connection } = call
+  const receivedAtMs = Date.now()
+  const taken = await receiver.export({ signal, message, guid, settings, connection, receivedAtMs })
+  const isFailed = taken instanceof GuidepostError
+  intake.answered(isFailed ? statusOf(taken) : 0, started)
+  return isFailed ? taken : responseBytes(taken)
+}

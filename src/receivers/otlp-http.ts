@@ -1,0 +1,157 @@
+/**
+ * OTLP over HTTP (opentelemetry-proto, docs/specification.md, "OTLP/HTTP"): protobuf and JSON, answered in the request's
+ * own encoding.
+ *
+ *   200  everything is durable, or all but what the partial success names
+ *   400, 404, 413, 415  can never succeed; the body is a google.rpc.Status
+ *   503  try again, after Retry-After; also for what breaks here, since senders drop what is answered with 500
+ */
+import { GuidepostError, permanent } from '../errors.ts'
+import { type Answer, answerFor } from '../transport/answer.ts'
+import { admit, type Body, overloaded, readBody } from '../transport/body.ts'
+import { statusBytes } from '../transport/grpc/status.ts'
+import type { HttpRequest, HttpRoute } from '../transport/http.ts'
+import { type Coding, inflate, inflatesTooFar } from '../transport/inflate.ts'
+import type { OtlpSignal } from '../wire/formats/otlp.ts'
+import { jsonToOtlp } from '../wire/otlp-json/index.ts'
+import { type OtlpReceiver, type OtlpSettings, signals, type Taken } from './otlp.ts'
+import { responseBytes, responseJson, statusJson } from './otlp-answers.ts'
+import { profilesRefusal } from './otlp-grpc.ts'
+
+type Media = 'application/x-protobuf' | 'application/json'
+
+/** Also where Prometheus and Loki take OTLP, so that clients of theirs change an address alone. */
+const paths: Readonly<Record<OtlpSignal, readonly string[]>> = {
+  traces: ['/v1/traces', '/otlp/v1/traces'],
+  metrics: ['/v1/metrics', '/otlp/v1/metrics', '/api/v1/otlp/v1/metrics'],
+  logs: ['/v1/logs', '/otlp/v1/logs'],
+}
+
+const profilesPath = '/v1development/profiles'
+
+export function httpRoutes(receiver: OtlpReceiver): HttpRoute[] {
+  const cors = () => receiver.settings.cors
+  const routes: HttpRoute[] = signals.flatMap((signal) =>
+    paths[signal].map((path) => ({ path, cors, handle: (request) => handle(receiver, signal, request) })),
+  )
+  return [
+    ...routes,
+    { path: profilesPath, cors, handle: async (request) => refuseProfiles(receiver, request) },
+  ]
+}
+
+async function handle(receiver: OtlpReceiver, signal: OtlpSignal, request: HttpRequest): Promise<Answer> {
+  const started = performance.now()
+  const { intake, settings } = receiver
+  const media = mediaOf(request.raw.headers['content-type'])
+  let answer: Answer
+  if (media instanceof GuidepostError) answer = answerFor(intake.refuse(media, 'content_type'))
+  else {
+    const taken = await receive(receiver, signal, request, media, settings)
+    answer = taken instanceof GuidepostError ? refusal(taken, media) : success(signal, taken, media)
+  }
+  intake.answered(answer.status, started)
+  return answer
+}
+
+async function receive(
+  receiver: OtlpReceiver,
+  signal: OtlpSignal,
+  request: HttpRequest,
+  media: Media,
+  settings: OtlpSettings,
+): Promise<Taken | GuidepostError> {
+  const { intake } = receiver
+  const coding = codingOf(request.raw.headers['content-encoding'])
+  if (coding instanceof GuidepostError) return intake.refuse(coding, 'content_encoding')
+  const guid = intake.requestGuid(settings.rules[signal], request)
+  if (guid instanceof GuidepostError) return intake.refuse(guid, 'guid')
+  const { bodyBytes, inflatedBytes } = settings.limits
+  const closed = admit(request.raw, bodyBytes, intake.budget) ?? intake.closed()
+  if (closed !== undefined) return intake.refuse(closed)
+  const receivedAtMs = Date.now()
+  const body = await readBody(request.raw, bodyBytes, intake.budget)
+  if (body instanceof GuidepostError) return intake.refuse(body)
+  intake.receivedBytes(body.bytes)
+  const message = await messageOf(receiver, signal, body, coding, media, inflatedBytes)
+  if (message instanceof GuidepostError) return intake.refuse(message)
+  const { connection } = request
+  return receiver.export({ signal, message, guid, settings, connection, receivedAtMs })
+}
+
+/** The protobuf message in a body; the body is released, or is the message. */
+async function messageOf(
+  { intake }: OtlpReceiver,
+  signal: OtlpSignal,
+  body: Body,
+  coding: Coding | undefined,
+  media: Media,
+  bytesMax: number,
+): Promise<Body | GuidepostError> {
+  let plain = body
+  if (coding !== undefined && body.bytes > 0) {
+    const inflated = await inflate(coding, body, {
+      bytesMax,
+      key: 'limits.inflatedBytes',
+      budget: intake.budget,
+    })
+    body.release()
+    if (inflated instanceof GuidepostError) return inflated
+    plain = inflated
+  } else if (body.bytes > bytesMax) {
+    body.release()
+    return inflatesTooFar(bytesMax)
+  }
+  if (media === 'application/x-protobuf') return plain
+  const converted = jsonToOtlp(signal, plain.chunks, plain.bytes, bytesMax)
+  plain.release()
+  if (!('message' in converted)) {
+    const { problem, at, isTooLarge } = converted
+    if (isTooLarge === true) return inflatesTooFar(bytesMax)
+    return permanent('GP_BODY_MALFORMED', `the body is not OTLP JSON: ${problem} (byte ${at})`)
+  }
+  const { message } = converted
+  const { budget } = intake
+  if (!budget.take(message.length)) return overloaded(budget)
+  let held = message.length
+  const release = (): void => {
+    budget.give(held)
+    held = 0
+  }
+  return { chunks: [message], bytes: message.length, release }
+}
+
+function mediaOf(contentType: string | undefined): Media | GuidepostError {
+  const media = (contentType ?? '').split(';', 1)[0]!.trim().toLowerCase()
+  if (media === 'application/x-protobuf' || media === 'application/json') return media
+  return permanent(
+    'GP_TYPE_UNSUPPORTED',
+    `Content-Type ${media.slice(0, 100) || '(none)'} is not one of application/x-protobuf, application/json`,
+  )
+}
+
+function codingOf(contentEncoding: string | undefined): Coding | undefined | GuidepostError {
+  const coding = (contentEncoding ?? '').trim().toLowerCase()
+  if (coding === '' || coding === 'identity') return undefined
+  if (coding === 'gzip' || coding === 'deflate' || coding === 'zstd' || coding === 'br') return coding
+  return permanent(
+    'GP_ENCODING_UNSUPPORTED',
+    `Content-Encoding ${coding.slice(0, 100)} is not one of gzip, deflate, zstd, br, identity`,
+  )
+}
+
+function success(signal: OtlpSignal, taken: Taken, contentType: Media): Answer {
+  const body = contentType === 'application/json' ? responseJson(signal, taken) : responseBytes(taken)
+  return { status: 200, headers: {}, body, contentType }
+}
+
+function refusal(error: GuidepostError, contentType: Media): Answer {
+  const body = contentType === 'application/json' ? statusJson(error) : statusBytes(error)
+  return { ...answerFor(error), body, contentType }
+}
+
+function refuseProfiles({ intake }: OtlpReceiver, request: HttpRequest): Answer {
+  const error = intake.refuse(permanent('GP_PATH', profilesRefusal), 'profiles')
+  const media = mediaOf(request.raw.headers['content-type'])
+  return media instanceof GuidepostError ? answerFor(error) : refusal(error, media)
+}

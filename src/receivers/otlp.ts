@@ -1,0 +1,130 @@
+/**
+ * OTLP (open-telemetry/opentelemetry-proto, docs/specification.md): traces, metrics and logs, from the whole message to
+ * what its sender is told. How a message arrives and how the answer is written is `otlp-grpc.ts`'s and `otlp-http.ts`'s.
+ *
+ * Profiles are not taken: their messages share one dictionary, into which attributes point as well, so that they can
+ * neither be joined nor be split by guid without rewriting all of it, and the format is not stable yet.
+ */
+import type { Topic } from '../bus/bus.ts'
+import type { LimitsConfig } from '../config/config.ts'
+import { GuidepostError, retryable } from '../errors.ts'
+import type { Destination } from '../route/batcher.ts'
+import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
+import { otlpStampings } from '../stamp/otlp.ts'
+import { stamp } from '../stamp/stamp.ts'
+import type { Body } from '../transport/body.ts'
+import type { CorsPolicy } from '../transport/cors.ts'
+import type { OtlpSignal } from '../wire/formats/otlp.ts'
+import { Intake, type IntakeOptions, KernelRecords } from './intake.ts'
+import { malformed, nameOf } from './otlp-refusals.ts'
+import { describeRefusals } from './refusals.ts'
+
+export const receiverName = 'otlp'
+export const signals: readonly OtlpSignal[] = ['traces', 'metrics', 'logs']
+
+/** What consumers of each signal read by default (the Collector's kafka receiver). */
+export const topics: Readonly<Record<OtlpSignal, Topic>> = {
+  traces: 'otlp_spans',
+  metrics: 'otlp_metrics',
+  logs: 'otlp_logs',
+}
+
+/** What a reload may change; all of it is replaced together. */
+export interface OtlpSettings {
+  readonly rules: Readonly<Record<OtlpSignal, GuidRules>>
+  readonly limits: LimitsConfig
+  readonly cors: CorsPolicy | undefined
+}
+
+/** A whole message, inflated, and what was known when it began to arrive. */
+export interface Export {
+  readonly signal: OtlpSignal
+  readonly message: Body
+  readonly guid: RequestGuid
+  readonly settings: OtlpSettings
+  readonly connection: number
+  readonly receivedAtMs: number
+}
+
+/** What became of a request that was taken as far as it could be. */
+export interface Taken {
+  /** Items that were refused for good; the others are durable. */
+  readonly rejected: number
+  /** Why; empty when none was. */
+  readonly reason: string
+}
+
+const takenWhole: Taken = { rejected: 0, reason: '' }
+
+export class OtlpReceiver {
+  readonly intake: Intake
+  readonly #destinations: Readonly<Record<OtlpSignal, Destination>>
+  readonly #failed: (error: unknown) => void
+  #settings: OtlpSettings
+
+  constructor(options: IntakeOptions, settings: OtlpSettings) {
+    this.intake = new Intake(receiverName, options)
+    this.#failed = options.failed
+    this.#settings = settings
+    const destination = (signal: OtlpSignal): Destination =>
+      this.intake.destination(topics[signal], 'otlp_proto', true, otlpStampings[signal])
+    this.#destinations = {
+      traces: destination('traces'),
+      metrics: destination('metrics'),
+      logs: destination('logs'),
+    }
+  }
+
+  /** Those of now: a request keeps them to its end, so that a reload in its middle mixes nothing. */
+  get settings(): OtlpSettings {
+    return this.#settings
+  }
+
+  /** Applies to requests that arrive from now on. */
+  reload(settings: OtlpSettings): void {
+    this.#settings = settings
+  }
+
+  /**
+   * From the whole message to the answer; takes over `message` and releases it. Everything up to the submission happens
+   * in one turn, for the kernel's sake. Never rejects: what breaks here is told as worth a repeat, since a sender would
+   * drop the data for a fault of ours.
+   */
+  async export(request: Export): Promise<Taken | GuidepostError> {
+    try {
+      return await this.#export(request)
+    } catch (error) {
+      this.#failed(error)
+      return this.intake.refuse(
+        retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error),
+      )
+    } finally {
+      request.message.release()
+    }
+  }
+
+  async #export(request: Export): Promise<Taken | GuidepostError> {
+    const { intake } = this
+    const { kernel } = intake
+    const { signal, message, guid, settings, connection, receivedAtMs } = request
+    kernel.begin()
+    if (kernel.putPlain(message.chunks, message.bytes) < 0) return intake.refuse(malformed('memory', signal))
+    const rules = settings.rules[signal]
+    const stamped = stamp(kernel, otlpStampings[signal], rules, guid, intake.recordBytes)
+    if (typeof stamped === 'string') return intake.refuse(malformed(stamped, signal))
+    const refusal = describeRefusals(kernel, stamped, (row) => nameOf(kernel, row))
+    const records = new KernelRecords(kernel, stamped)
+    const submission = intake.submit(signal, this.#destinations[signal], records, connection, receivedAtMs)
+    if (submission instanceof GuidepostError) return submission
+    // The records are copies; the message is not needed while they wait for the bus.
+    message.release()
+    const failure = await submission.settled
+    if (failure !== undefined) return intake.refuse(failure)
+    if (refusal === undefined) return takenWhole
+    intake.tell('items', refusal.error)
+    // A partial success is for what was taken in part; a request of which nothing was taken has failed.
+    return refusal.count === stamped.items
+      ? refusal.error
+      : { rejected: refusal.count, reason: refusal.error.message }
+  }
+}
