@@ -91,12 +91,13 @@ function describe(record: StoredRecord, { raw, summary }: TailOptions, cwd: stri
     bytes: record.value.length,
     headers,
     ...(raw === undefined ? {} : { file: writeRaw(record, raw, cwd) }),
-    ...(summary ? {} : payloadOf(encoding, record.value)),
+    ...(summary ? {} : payloadOf(encoding, record)),
   }
 }
 
-function payloadOf(encoding: string, value: Buffer): object {
-  const decoded = decodeValue(encoding, value)
+function payloadOf(encoding: string, { topic, headers, value }: StoredRecord): object {
+  // A dead letter says in its headers for which topic it was.
+  const decoded = decodeValue(encoding, value, topic === 'dead_letters' ? (headers['topic'] ?? '') : topic)
   return 'reason' in decoded ? { payload: null, payload_error: decoded.reason } : decoded
 }
 

@@ -14,6 +14,7 @@ const double = (field: number, bits: bigint) => {
   buffer.writeBigUInt64LE(bits, 1)
   return buffer
 }
+const topic = 'prometheus_metrics'
 const label = (name: string, value: string) => message(1, message(1, name), message(2, value))
 const stale = 0x7ff0000000000002n
 const one = 0x3ff0000000000000n
@@ -32,7 +33,7 @@ test('1.0: labels, samples with their 64-bit values, metadata', () => {
     ),
     message(3, varint(1, 1), message(2, 'up'), message(4, 'Whether it is up.')),
   ])
-  assert.deepEqual(decodeValue('prometheus_remote_write_1', value), {
+  assert.deepEqual(decodeValue('prometheus_remote_write_1', value, topic), {
     payload: {
       timeseries: [
         {
@@ -60,7 +61,11 @@ test('1.0: exemplars and native histograms', () => {
     varint(14, 3),
   )
   const exemplar = message(3, message(1, message(1, 'trace_id'), message(2, 'abc')), double(2, one))
-  const decoded = decodeValue('prometheus_remote_write_1', message(1, label('a', 'b'), exemplar, histogram))
+  const decoded = decodeValue(
+    'prometheus_remote_write_1',
+    message(1, label('a', 'b'), exemplar, histogram),
+    topic,
+  )
   assert.deepEqual(decoded, {
     payload: {
       timeseries: [
@@ -75,7 +80,11 @@ test('1.0: exemplars and native histograms', () => {
 })
 
 test('a label that occurs twice is shown twice', () => {
-  const decoded = decodeValue('prometheus_remote_write_1', message(1, label('guid', 'a'), label('guid', 'b')))
+  const decoded = decodeValue(
+    'prometheus_remote_write_1',
+    message(1, label('guid', 'a'), label('guid', 'b')),
+    topic,
+  )
   assert.deepEqual(decoded, {
     payload: {
       timeseries: [
@@ -101,7 +110,7 @@ test('2.0: references become texts, also when the symbols come last', () => {
   const symbols = ['', '__name__', 'up', 'guid', 'team-a', 'Whether it is up.'].map((text) =>
     message(4, text),
   )
-  assert.deepEqual(decodeValue('prometheus_remote_write_2', Buffer.concat([series, ...symbols])), {
+  assert.deepEqual(decodeValue('prometheus_remote_write_2', Buffer.concat([series, ...symbols]), topic), {
     payload: {
       timeseries: [
         {
@@ -117,13 +126,17 @@ test('2.0: references become texts, also when the symbols come last', () => {
 
 test('what cannot be decoded says why', () => {
   const reason = (encoding: string, value: Buffer) => {
-    const decoded = decodeValue(encoding, value)
+    const decoded = decodeValue(encoding, value, topic)
     return 'reason' in decoded ? decoded.reason : assert.fail('decoded')
   }
   assert.match(
     reason('prometheus_remote_write_1', Buffer.from([0x0a, 0x7f, 0x01])),
     /^cannot be decoded as prom/,
   )
-  assert.match(reason('otlp_proto', Buffer.from([1])), /^is otlp_proto, which is not decoded here$/)
+  assert.match(
+    reason('otlp_proto', Buffer.from([1])),
+    /^is otlp_proto of a signal that the topic does not tell$/,
+  )
+  assert.match(reason('jaeger_proto', Buffer.from([1])), /^is jaeger_proto, which is not decoded here$/)
   assert.match(reason('', Buffer.from([1])), /^has no header encoding$/)
 })
