@@ -79,13 +79,13 @@ export function inflate(
     const bytesMax = Math.min(bounds.bytesMax, SYNC_INFLATED_BYTES)
     const charge = new Charge(bounds.budget)
     if (!charge.raise(roomBytes)) return overloaded(bounds.budget)
-    const whole = inflateNow(coding, joined(chunks), bytesMax, roomBytes)
+    const whole = inflateNow(coding, chunks, bytesMax, roomBytes)
     if (Buffer.isBuffer(whole)) {
       if (charge.raise(whole.length)) return new Inflated([whole], whole.length, charge)
-      charge.release()
+      charge.lower(0)
       return overloaded(bounds.budget)
     }
-    charge.release()
+    charge.lower(0)
     if (whole !== TOO_LARGE) return whole
     if (bytesMax === bounds.bytesMax) return inflatesTooFar(bounds.bytesMax, bounds.key)
   }
@@ -94,7 +94,7 @@ export function inflate(
 
 /** Inflates zstd at once, as `inflate` would, without a budget: for a result that is copied away in the same turn. */
 export function inflateZstd(chunks: readonly Buffer[], bytesMax: number): Buffer | GuidepostError {
-  const whole = inflateNow('zstd', joined(chunks), bytesMax, undefined)
+  const whole = inflateNow('zstd', chunks, bytesMax, undefined)
   return whole === TOO_LARGE ? inflatesTooFar(bytesMax) : whole
 }
 
@@ -123,9 +123,11 @@ class Charge {
     return true
   }
 
-  release(): void {
-    this.#budget.give(this.#bytes)
-    this.#bytes = 0
+  /** Gives back what is above `bytes`. */
+  lower(bytes: number): void {
+    if (bytes >= this.#bytes) return
+    this.#budget.give(this.#bytes - bytes)
+    this.#bytes = bytes
   }
 }
 
@@ -142,7 +144,7 @@ class Inflated implements Body {
 
   release(): void {
     this.chunks.length = 0
-    this.#charge.release()
+    this.#charge.lower(0)
   }
 }
 
@@ -151,15 +153,15 @@ const TOO_LARGE = Symbol('too large')
 /** The whole input in this turn. `roomBytes`: the size of the first buffer; the result may keep all of it. */
 function inflateNow(
   coding: Coding,
-  input: Buffer,
+  chunks: readonly Buffer[],
   bytesMax: number,
   roomBytes: number | undefined,
 ): Buffer | typeof TOO_LARGE | GuidepostError {
-  const format = formatOf(coding, input)
   const parts: Buffer[] = []
   let left = bytesMax
-  let rest = input
   try {
+    let rest = joined(chunks)
+    const format = formatOf(coding, rest)
     do {
       if (parts.length === limits.zstdFramesMax) return tooManyFrames()
       const options = {
@@ -178,12 +180,53 @@ function inflateNow(
       parts.push(buffer)
       rest = rest.subarray(engine.bytesWritten)
     } while (format === 'zstd' && rest.length > 0)
+    return rest.length > 0 ? unread(coding) : joined(parts)
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
       ? TOO_LARGE
       : broken(coding, error)
   }
-  return rest.length > 0 ? unread(coding) : joined(parts)
+}
+
+/** The pieces of a result as they come, and what they take from the budget. */
+class Pieces {
+  readonly chunks: Buffer[] = []
+  bytes = 0
+  readonly charge: Charge
+  readonly #bounds: InflateBounds
+  /** Buffers that are kept whole, and the bytes of the stream or frame under way, which has buffers of its own. */
+  #keptBytes = 0
+  #frameBytes = 0
+
+  constructor(bounds: InflateBounds) {
+    this.#bounds = bounds
+    this.charge = new Charge(bounds.budget)
+  }
+
+  /** Before a stream begins and with each piece: the buffer that is filled now, and the next, are paid before. */
+  reserve(): GuidepostError | undefined {
+    const bytes = this.#keptBytes + this.#frameBytes + 2 * PIECE_BYTES
+    return this.charge.raise(bytes) ? undefined : overloaded(this.#bounds.budget)
+  }
+
+  take(piece: Buffer): GuidepostError | undefined {
+    this.bytes += piece.length
+    if (this.bytes > this.#bounds.bytesMax) return inflatesTooFar(this.#bounds.bytesMax, this.#bounds.key)
+    this.#frameBytes += piece.length
+    this.chunks.push(piece)
+    return this.reserve()
+  }
+
+  /** A buffer that is filled in part is kept whole. */
+  endFrame(): void {
+    this.#keptBytes += Math.ceil(this.#frameBytes / PIECE_BYTES) * PIECE_BYTES
+    this.#frameBytes = 0
+  }
+
+  body(): Body {
+    this.charge.lower(this.#keptBytes)
+    return new Inflated(this.chunks, this.bytes, this.charge)
+  }
 }
 
 /** The same by node's thread pool. Each piece is charged before it is there. */
@@ -193,55 +236,51 @@ async function inflateInPieces(
   bytes: number,
   bounds: InflateBounds,
 ): Promise<Body | GuidepostError> {
-  const charge = new Charge(bounds.budget)
-  const output: Buffer[] = []
-  let outputBytes = 0
-  let readBytes = 0
-  const take = (piece: Buffer): GuidepostError | undefined => {
-    outputBytes += piece.length
-    if (outputBytes > bounds.bytesMax) return inflatesTooFar(bounds.bytesMax, bounds.key)
-    // A piece may keep a buffer of which it fills only a part, and the next one is under way already.
-    if (!charge.raise(outputBytes + 2 * PIECE_BYTES)) return overloaded(bounds.budget)
-    output.push(piece)
-    return undefined
-  }
+  const pieces = new Pieces(bounds)
   const format = formatOf(coding, chunks[0] ?? Buffer.alloc(0))
-  let refusal = charge.raise(2 * PIECE_BYTES) ? undefined : overloaded(bounds.budget)
-  for (let frames = 0; refusal === undefined; frames++) {
-    if (frames === limits.zstdFramesMax) refusal = tooManyFrames()
-    else {
-      const result = await inflateStream(coding, format, behind(chunks, readBytes), take)
-      if (result instanceof GuidepostError) refusal = result
-      else readBytes += result
-    }
-    if (readBytes === bytes) break
-    if (format !== 'zstd') refusal ??= unread(coding)
+  const refuse = (refusal: GuidepostError): GuidepostError => {
+    pieces.charge.lower(0)
+    return refusal
   }
-  if (refusal === undefined) return new Inflated(output, outputBytes, charge)
-  charge.release()
-  return refusal
+  let readBytes = 0
+  for (let frames = 0; frames < limits.zstdFramesMax; frames++) {
+    const refusal = pieces.reserve()
+    if (refusal !== undefined) return refuse(refusal)
+    const result = await inflateStream(coding, format, behind(chunks, readBytes), pieces)
+    if (result instanceof GuidepostError) return refuse(result)
+    pieces.endFrame()
+    readBytes += result
+    if (readBytes === bytes) return pieces.body()
+    if (format !== 'zstd') return refuse(unread(coding))
+  }
+  return refuse(tooManyFrames())
 }
 
-/** One stream or frame; how many bytes of the input it was. `take` is given each piece, and may end it. */
+/** One stream or frame into `pieces`; how many bytes of the input it was. Never rejects. */
 function inflateStream(
   coding: Coding,
   format: Format,
   input: readonly Buffer[],
-  take: (piece: Buffer) => GuidepostError | undefined,
+  pieces: Pieces,
 ): Promise<number | GuidepostError> {
-  const { promise, resolve } = Promise.withResolvers<number | GuidepostError>()
-  const stream = formats[format].stream({ ...formats[format].options, chunkSize: PIECE_BYTES })
-  stream.on('data', (piece: Buffer) => {
-    const refusal = take(piece)
-    if (refusal === undefined) return
-    stream.destroy()
-    resolve(refusal)
+  return new Promise((resolve) => {
+    try {
+      const { stream: open, options } = formats[format]
+      const stream = open({ ...options, chunkSize: PIECE_BYTES })
+      stream.on('data', (piece: Buffer) => {
+        const refusal = pieces.take(piece)
+        if (refusal === undefined) return
+        stream.destroy()
+        resolve(refusal)
+      })
+      stream.on('end', () => resolve(stream.bytesWritten))
+      stream.on('error', (error) => resolve(broken(coding, error)))
+      for (const chunk of input) stream.write(chunk)
+      stream.end()
+    } catch (error) {
+      resolve(broken(coding, error))
+    }
   })
-  stream.on('end', () => resolve(stream.bytesWritten))
-  stream.on('error', (error) => resolve(broken(coding, error)))
-  for (const chunk of input) stream.write(chunk)
-  stream.end()
-  return promise
 }
 
 let underWay = 0
