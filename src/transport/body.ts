@@ -73,6 +73,14 @@ export class Gathered implements Body {
     return true
   }
 
+  /** As `add`, for the only chunk there will be: a small one takes no more room than it needs. */
+  addWhole(chunk: Buffer): boolean {
+    if (!this.#charge(chunk.length)) return false
+    this.chunks.push(chunk.length < SMALL_BYTES ? Buffer.from(chunk) : chunk)
+    this.bytes = chunk.length
+    return true
+  }
+
   /** Gives everything back, the bytes too: whoever waits for the bus meanwhile must not keep them. */
   release(): void {
     this.#budget.give(this.#charged)

@@ -65,8 +65,10 @@ export class MessageReader {
       if (refusal !== undefined) return refusal
     }
     const end = Math.min(chunk.length, from + this.#length - this.body.bytes)
-    if (end > from && !this.body.add(chunk.subarray(from, end))) return overloaded(this.#budget)
-    return end
+    if (end === from) return end
+    const part = chunk.subarray(from, end)
+    const isKept = part.length === this.#length ? this.body.addWhole(part) : this.body.add(part)
+    return isKept ? end : overloaded(this.#budget)
   }
 
   #readPrefix(chunk: Buffer, at: number): number {

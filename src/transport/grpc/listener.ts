@@ -19,7 +19,9 @@ import type { ByteBudget } from '../body.ts'
 import { listenError } from '../listen-error.ts'
 import { codingOf, notGrpcAnswer, timeoutMsOf } from './call-start.ts'
 import { type CallHost, type Connection, type Exchange, endWithError, stopReading } from './exchange.ts'
+import { healthMethods } from './health.ts'
 import type { GrpcMethod, StreamMethod } from './method.ts'
+import { reflectionMethods } from './reflection.ts'
 import { StreamingCall } from './streaming.ts'
 import { UnaryCall } from './unary.ts'
 
@@ -83,7 +85,9 @@ export class GrpcListener {
       },
     }
     this.#methods = new Map(options.methods.map((method) => [method.path, method]))
-    this.#streams = new Map()
+    const { services, isServing } = options
+    const streams = [...healthMethods(services, isServing), ...reflectionMethods(services)]
+    this.#streams = new Map(streams.map((method) => [method.path, method]))
   }
 
   /** Begins to listen; the port that was got. Rejects with GP_PORT_TAKEN, or GP_CONFIG when the host cannot be used. */

@@ -44,8 +44,8 @@ export interface StreamAnswers {
 
 /** The asking side of a stream, told what comes. */
 export interface StreamReader {
-  /** One message; the bytes are the reader's. */
-  message(message: Buffer): void
+  /** One message; the bytes are the reader's. The next one is read when it is done. */
+  message(message: Buffer): void | Promise<void>
   /** The client has no more to say. */
   ended(): void
   /** A look at the time, every `limits.grpcCheckMs`. */

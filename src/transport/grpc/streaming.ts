@@ -104,7 +104,7 @@ export class StreamingCall extends Exchange implements StreamAnswers {
     if (!(body instanceof GuidepostError)) body.release()
     reader.body.release()
     if (message instanceof GuidepostError) this.refuse(message)
-    else this.#handler?.message(message)
+    else await this.#handler?.message(message)
   }
 
   #endOfInput(): void {

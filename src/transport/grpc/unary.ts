@@ -128,18 +128,16 @@ export class UnaryCall extends Exchange {
     }
   }
 
-  async #hand(message: Body): Promise<Buffer | GuidepostError> {
-    return this.#method.handle(this, message)
-  }
-
   #handle(message: Body): void {
-    this.#hand(message).then(
-      (result) => this.#answer(result),
-      (error: unknown) => {
-        if (error instanceof GuidepostError) this.#answer(error)
-        else this.breakDown(error)
-      },
-    )
+    const broke = (error: unknown): void => {
+      if (error instanceof GuidepostError) this.#answer(error)
+      else this.breakDown(error)
+    }
+    try {
+      this.#method.handle(this, message).then((result) => this.#answer(result), broke)
+    } catch (error) {
+      broke(error)
+    }
   }
 
   #answer(result: Buffer | GuidepostError): void {
