@@ -211,20 +211,26 @@ export class Converter {
     return isTrue ? 1 : 0
   }
 
+  /** A number, in quotes or not, or a name. */
   #enum({ numbers }: CompiledField): void {
-    let low = 0
-    let high = 0
-    if (this.#scanner.peek() !== quote) ({ low, high } = this.#integer('int32'))
-    else {
+    const scanner = this.#scanner
+    const start = scanner.at
+    if (scanner.peek() === quote) {
       this.#readText('a name')
-      const number = numbers?.get(
-        this.#text.toString('latin1', this.#from, Math.min(this.#to, this.#from + 64)),
-      )
-      if (number === undefined) {
-        throw this.#malformedText(`a number, or a name like ${[...(numbers?.keys() ?? [])].at(-1)}`)
+      const isName = this.#to > this.#from && this.#text[this.#from]! >= 0x41
+      if (isName) {
+        const named = numbers?.get(
+          this.#text.toString('latin1', this.#from, Math.min(this.#to, this.#from + 64)),
+        )
+        if (named === undefined) {
+          throw this.#malformedText(`a number, or a name like ${[...(numbers?.keys() ?? [])].at(-1)}`)
+        }
+        this.#output.varint(named)
+        return
       }
-      low = number
+      scanner.at = start
     }
+    const { low, high } = this.#integer('int32')
     this.#output.varint64(low, high)
   }
 
