@@ -14,7 +14,7 @@ import {
   randomJson,
   randomMessage,
   requestTypes,
-} from '../support/random-otlp.ts'
+} from '../support/random-otlp-json.ts'
 
 const bytesMax = 2 ** 26
 
