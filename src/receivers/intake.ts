@@ -118,18 +118,28 @@ export class Intake {
     const submission = batcher.submit(destination, source, connection, receivedAtMs)
     if (submission === undefined) return this.refuse(overloaded(this.budget), 'overloaded')
     for (const { owner, items } of source.records) owner.received.value += items
-    for (const { reason, count } of source.refused) {
-      metrics.ledger.received(this.receiver, signal, UNKNOWN).value += count
-      metrics.ledger.rejected(this.receiver, signal, reason, UNKNOWN).value += count
+    for (const { reason, count, owner } of source.refused) {
+      const { ledger } = metrics
+      const received = owner?.received ?? ledger.received(this.receiver, signal, UNKNOWN)
+      const rejected = owner?.rejected(reason) ?? ledger.rejected(this.receiver, signal, reason, UNKNOWN)
+      received.value += count
+      rejected.value += count
     }
     return submission
   }
 }
 
+export interface RefusedItems {
+  readonly reason: string
+  readonly count: number
+  /** Whose they are, when that is known. */
+  readonly owner?: Guid
+}
+
 /** Records for the batcher, and what of their request was refused. */
 export interface StampedSource extends RecordSource {
   readonly records: readonly { readonly owner: Guid; readonly bytes: number; readonly items: number }[]
-  readonly refused: readonly { readonly reason: string; readonly count: number }[]
+  readonly refused: readonly RefusedItems[]
 }
 
 /** The stamped records while the kernel holds them. */

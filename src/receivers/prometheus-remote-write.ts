@@ -6,10 +6,12 @@
  *   413, 415, 405  the request can never be accepted   503  try the whole request again
  * Each answer to a 2.0 request says in its Written headers what is durable.
  */
-import type { LimitsConfig } from '../config/config.ts'
+import type { LimitsConfig, RemoteWriteConfig } from '../config/config.ts'
 import { GuidepostError } from '../errors.ts'
+import { limits as bounds } from '../limits.ts'
 import type { Destination } from '../route/batcher.ts'
 import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
+import { otlpStampings } from '../stamp/otlp.ts'
 import { prometheusStampings } from '../stamp/prometheus.ts'
 import { type Stamped, stamp } from '../stamp/stamp.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
@@ -17,6 +19,7 @@ import { admit, type Body, readBody } from '../transport/body.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
 import type { Version } from '../wire/formats/prometheus.ts'
 import { Intake, type IntakeOptions, KernelRecords } from './intake.ts'
+import { asOtlp } from './prometheus-as-otlp.ts'
 import {
   type BodyEncoding,
   encodingOf,
@@ -36,6 +39,8 @@ export const paths = ['/write', '/api/v1/write', '/api/v1/push'] as const
 export interface RemoteWriteSettings {
   readonly rules: GuidRules
   readonly limits: LimitsConfig
+  /** What the bus gets; a restart is needed to change it. */
+  readonly encoding: RemoteWriteConfig['encoding']
 }
 
 /** A whole request, and what its headers and the rules at its arrival say of it. */
@@ -49,13 +54,20 @@ interface Content {
 
 export class RemoteWriteReceiver {
   readonly #intake: Intake
-  readonly #destinations: Readonly<Record<Version, Destination>>
+  readonly #destinations: Readonly<Record<Version | 'otlp', Destination>>
+  readonly #isOtlp: boolean
   #settings: RemoteWriteSettings
 
   constructor(options: IntakeOptions, settings: RemoteWriteSettings) {
     this.#intake = new Intake(receiverName, options)
     this.#settings = settings
-    this.#destinations = { 1: this.#destination(1), 2: this.#destination(2) }
+    this.#isOtlp = settings.encoding === 'otlp_proto'
+    const metrics = otlpStampings.metrics
+    this.#destinations = {
+      1: this.#destination(1),
+      2: this.#destination(2),
+      otlp: this.#intake.destination('otlp_metrics', 'otlp_proto', true, metrics),
+    }
   }
 
   /** Applies to requests that arrive from now on. */
@@ -115,14 +127,12 @@ export class RemoteWriteReceiver {
     if (stamped instanceof GuidepostError) return this.#refuse(stamped, nothing)
     const refusal = describeRefusals(kernel, stamped, (item) => nameOf(kernel, version, item))
     const written = version === 1 ? noneWritten : writtenOf(kernel, stamped.recordCount)
-    const records = new KernelRecords(kernel, stamped)
-    const submission = intake.submit(
-      'metrics',
-      this.#destinations[version],
-      records,
-      connection,
-      receivedAtMs,
-    )
+    const source = this.#isOtlp
+      ? asOtlp(kernel, version, stamped, intake.recordBytes)
+      : new KernelRecords(kernel, stamped)
+    if (source === 'too_large') return this.#refuse(malformed(source, version), nothing)
+    const destination = this.#destinations[this.#isOtlp ? 'otlp' : version]
+    const submission = intake.submit('metrics', destination, source, connection, receivedAtMs)
     if (submission instanceof GuidepostError) return answerFor(submission, nothing)
     // The records are copies; the body is not needed while they wait for the bus.
     body.release()
@@ -135,7 +145,9 @@ export class RemoteWriteReceiver {
   }
 
   #stamp({ body, encoding, version, guid, settings }: Content): Stamped | GuidepostError {
-    const { kernel, recordBytes } = this.#intake
+    const { kernel } = this.#intake
+    // A translation wants all of a guid's series together: the parts of a histogram may stand far apart.
+    const recordBytes = this.#isOtlp ? bounds.expandedBytesMax : this.#intake.recordBytes
     const loaded = load(kernel, body, encoding, settings.limits.inflatedBytes)
     if (loaded !== undefined) return loaded
     const stamped = stamp(kernel, prometheusStampings[version], settings.rules, guid, recordBytes)

@@ -59,9 +59,9 @@ export class Receivers {
   }
 
   #remoteWriteSettings(config: Config): remoteWrite.RemoteWriteSettings {
-    const { guid } = config.receivers.remoteWrite
+    const { guid, encoding } = config.receivers.remoteWrite
     const rules = this.#rules(guid, remoteWrite.receiverName, 'metrics', 'label')
-    return { rules, limits: config.limits }
+    return { rules, limits: config.limits, encoding }
   }
 
   #otlpSettings(config: Config): otlp.OtlpSettings {

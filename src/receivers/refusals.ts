@@ -41,10 +41,15 @@ export function describeRefusals(
   const lines = [
     `${count} of ${stamped.items} items refused${count < stamped.items ? ', the others are kept' : ''}:`,
   ]
+  const explained = new Set<RefusalReason>()
   for (const { item, reason } of kernel.firstRefused(limits.refusalsNamed, silent)) {
     lines.push(`item ${item} ${nameOf(item)}: ${reasonTexts[reason]} (${reason})`)
+    explained.add(reason)
   }
   const named = lines.length - 1
-  if (count > named) lines.push(told.map((one) => `${one.reason}: ${one.count}`).join(', '))
+  // Items that were taken out of a message are no longer there to be named.
+  const countOf = ({ reason, count }: (typeof told)[number]): string =>
+    explained.has(reason) ? `${reason}: ${count}` : `${reasonTexts[reason]} (${reason}): ${count}`
+  if (count > named) lines.push(told.map(countOf).join(', '))
   return { error: permanent('GP_ITEMS_REJECTED', lines.join('\n')), count }
 }
