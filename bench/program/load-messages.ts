@@ -36,6 +36,8 @@ export interface LoadWindow extends TimeWindow {
   readonly seconds: number
   /** Of the program. */
   readonly cpu: CpuSeconds
+  /** User and system seconds of the program's first thread. */
+  readonly mainThreadSeconds: number
   /** CPU seconds of the load generator itself. */
   readonly loadCpuSeconds: number
   /** Requests answered with success. */

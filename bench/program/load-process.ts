@@ -2,10 +2,10 @@
  * The load generator, a process of its own: it keeps every lane busy with one request at a time, counts the answers and
  * how long each took.
  */
-import { cpuSecondsOf, monotonicUs } from '../support/process-usage.ts'
+import { cpuSecondsOf, mainThreadSecondsOf, monotonicUs } from '../support/process-usage.ts'
 import type { Lane } from './load-lane.ts'
 import { openLanes } from './load-lanes.ts'
-import type { LoadCommand, LoadReport, LoadSettings } from './load-messages.ts'
+import type { LoadCommand, LoadReport, LoadSettings, LoadWindow } from './load-messages.ts'
 
 function report(message: LoadReport): void {
   process.send?.(message)
@@ -16,6 +16,11 @@ function ownCpuSeconds(): number {
   return (user + system) / 1e6
 }
 
+function mainThreadSeconds(pid: number): number {
+  const { user, system } = mainThreadSecondsOf(pid)
+  return user + system
+}
+
 class Load {
   readonly #settings: LoadSettings
   #lanes: readonly Lane[] = []
@@ -24,7 +29,13 @@ class Load {
   #isOver = false
   #nextAtMs = performance.now()
   #latenciesMs: number[] = []
-  #window = { fromUs: 0, cpu: { user: 0, system: 0 }, loadCpuSeconds: 0, acknowledged: 0 }
+  #window = {
+    fromUs: 0,
+    cpu: { user: 0, system: 0 },
+    mainThreadSeconds: 0,
+    loadCpuSeconds: 0,
+    acknowledged: 0,
+  }
 
   constructor(settings: LoadSettings) {
     this.#settings = settings
@@ -44,6 +55,7 @@ class Load {
     this.#window = {
       fromUs: monotonicUs(),
       cpu: cpuSecondsOf(this.#settings.pid),
+      mainThreadSeconds: mainThreadSeconds(this.#settings.pid),
       loadCpuSeconds: ownCpuSeconds(),
       acknowledged: this.#acknowledged,
     }
@@ -53,18 +65,21 @@ class Load {
     const { fromUs, cpu: before } = this.#window
     const toUs = monotonicUs()
     const { user, system } = cpuSecondsOf(this.#settings.pid)
-    const cpu = { user: user - before.user, system: system - before.system }
-    const loadCpuSeconds = ownCpuSeconds() - this.#window.loadCpuSeconds
-    const acknowledged = this.#acknowledged - this.#window.acknowledged
     const sorted = Float64Array.from(this.#latenciesMs).sort()
     const at = (share: number): number =>
       sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
-    const seconds = (toUs - fromUs) / 1e6
-    const [p50Ms, p99Ms] = [at(0.5), at(0.99)]
-    report({
-      type: 'window',
-      window: { fromUs, toUs, seconds, cpu, loadCpuSeconds, acknowledged, p50Ms, p99Ms },
-    })
+    const window: LoadWindow = {
+      fromUs,
+      toUs,
+      seconds: (toUs - fromUs) / 1e6,
+      cpu: { user: user - before.user, system: system - before.system },
+      mainThreadSeconds: mainThreadSeconds(this.#settings.pid) - this.#window.mainThreadSeconds,
+      loadCpuSeconds: ownCpuSeconds() - this.#window.loadCpuSeconds,
+      acknowledged: this.#acknowledged - this.#window.acknowledged,
+      p50Ms: at(0.5),
+      p99Ms: at(0.99),
+    }
+    report({ type: 'window', window })
   }
 
   /** Sends nothing more; the report comes with the last answer. */

@@ -16,9 +16,13 @@ const spansInTrace = 5
 const spansInResource = 1_000
 const startSeconds = 1_760_000_000
 
-/** A small generator (xorshift32) with a fixed seed: the same spans in every run. */
+/** A small generator (xorshift32): the same spans in every run. */
 class Sequence {
-  #state = 0x9e3779b9
+  #state: number
+
+  constructor(seed: number) {
+    this.#state = Math.imul(seed + 1, 0x9e3779b1)
+  }
 
   below(bound: number): number {
     let x = this.#state
@@ -98,9 +102,9 @@ function spanNumber(index: number, resource: Resource, traceId: string, sequence
   }
 }
 
-/** One request of so many spans: a resource for each thousand of them, five spans to a trace. */
-export function encodeSpans(count: number): Buffer {
-  const sequence = new Sequence()
+/** One request of so many spans: a resource for each thousand of them, five spans to a trace. Each seed gives another one. */
+export function encodeSpans(count: number, seed: number): Buffer {
+  const sequence = new Sequence(seed)
   const spans: ReadableSpan[] = []
   let resource = resourceNumber(0, sequence)
   let traceId = ''
@@ -116,22 +120,22 @@ export function encodeSpans(count: number): Buffer {
   return Buffer.from(encoded)
 }
 
-/** Random bytes that are no power of two long, so that two requests do not get the same ones. */
+/** A prime number of random bytes, so that requests do not fall into step with them. */
 const noiseBytes = 1_000_003
 const noise = Buffer.alloc(noiseBytes + 16)
+let noiseAt = 0
 
 function fillNoise(): void {
-  const sequence = new Sequence()
+  const sequence = new Sequence(0)
   for (let at = 0; at < noise.length; at++) noise[at] = sequence.below(256)
 }
 
 /** Writes new ids into requests of one shape. */
 export class SpanIds {
   readonly #places: readonly SpanPlace[]
-  #noiseAt = 0
 
   constructor(message: Uint8Array) {
-    if (noise[0] === noise[1]) fillNoise()
+    if (noiseAt === 0) fillNoise()
     this.#places = spanPlaces(message)
     if (
       this.#places.some(
@@ -159,13 +163,13 @@ export class SpanIds {
   }
 
   #next(bytes: number): number {
-    const at = this.#noiseAt
-    this.#noiseAt = (at + bytes) % noiseBytes
+    const at = noiseAt
+    noiseAt = (at + bytes) % noiseBytes
     return at
   }
 
-  #write(buffer: Buffer, at: number, bytes: number, noiseAt: number): void {
-    for (let i = 0; i < bytes; i++) buffer[at + i] = noise[noiseAt + i]!
+  #write(buffer: Buffer, at: number, bytes: number, from: number): void {
+    for (let i = 0; i < bytes; i++) buffer[at + i] = noise[from + i]!
   }
 }
 
@@ -176,16 +180,16 @@ export interface RequestSource {
   next(slot: number): Buffer
 }
 
-/** Uncompressed requests: each slot has a buffer of its own, whose ids are renewed for each request. */
+/** Uncompressed requests: each slot has one of its own, whose ids are renewed each time. */
 export function identityRequests(spans: number, slots: number, frame: Framing): RequestSource {
-  const message = encodeSpans(spans)
-  const ids = new SpanIds(message)
-  const whole = frame(message)
-  const offset = whole.length - message.length
-  const buffers = Array.from({ length: slots }, () => Buffer.from(whole))
+  const requests = Array.from({ length: slots }, (_, slot) => {
+    const message = encodeSpans(spans, slot)
+    const buffer = frame(message)
+    return { buffer, offset: buffer.length - message.length, ids: new SpanIds(message) }
+  })
   return {
     next: (slot) => {
-      const buffer = buffers[slot]!
+      const { buffer, offset, ids } = requests[slot]!
       ids.renew(buffer, offset)
       return buffer
     },
@@ -197,12 +201,9 @@ export function identityRequests(spans: number, slots: number, frame: Framing): 
  * them than requests under way, so that no record on the bus holds one twice.
  */
 export function gzipRequests(spans: number, slots: number, frame: Framing): RequestSource {
-  const message = encodeSpans(spans)
-  const ids = new SpanIds(message)
-  const requests = Array.from({ length: slots + slots / 2 }, () => {
-    ids.renew(message, 0)
-    return frame(gzipSync(message))
-  })
+  const requests = Array.from({ length: slots + slots / 2 }, (_, seed) =>
+    frame(gzipSync(encodeSpans(spans, seed))),
+  )
   let sent = 0
   return { next: () => requests[sent++ % requests.length]! }
 }

@@ -11,7 +11,16 @@ export interface CpuSeconds {
 
 /** User and system seconds of all threads, to 10 ms. */
 export function cpuSecondsOf(pid: number): CpuSeconds {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  return secondsIn(`/proc/${pid}/stat`)
+}
+
+/** The same of the thread alone that the process began with. */
+export function mainThreadSecondsOf(pid: number): CpuSeconds {
+  return secondsIn(`/proc/${pid}/task/${pid}/stat`)
+}
+
+function secondsIn(file: string): CpuSeconds {
+  const stat = readFileSync(file, 'utf8')
   // The second field is a name in parentheses that may hold anything; the next is number 3.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return {
