@@ -39,6 +39,6 @@ function compareField(field: Field, published: protobuf.Field, seen: Set<Message
   if (typeof type === 'string') assert.equal(type, isHex(published) ? 'hex' : published.type, field.name)
   else if (resolvedType instanceof protobuf.Type && 'fields' in type) compare(type, resolvedType, seen)
   else if (resolvedType instanceof protobuf.Enum && !('fields' in type)) {
-    assert.deepEqual(Object.fromEntries(type), resolvedType.values)
+    assert.deepEqual(Object.fromEntries(type), { ...resolvedType.values })
   } else assert.fail(`${field.name} is of another kind`)
 }
