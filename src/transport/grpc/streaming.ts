@@ -2,6 +2,7 @@
  * A call of several messages, for the small services: health and reflection. Messages are short, uncompressed or
  * compressed, and no more is read while answers wait to be taken.
  */
+import { constants } from 'node:http2'
 import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { type InflateBounds, inflate } from '../inflate.ts'
@@ -43,7 +44,7 @@ export class StreamingCall extends Exchange implements StreamAnswers {
   }
 
   look(nowMs: number): void {
-    if (this.deadline !== undefined && nowMs >= this.deadline) this.stream.destroy()
+    if (this.deadline !== undefined && nowMs >= this.deadline) this.stream.close(constants.NGHTTP2_CANCEL)
     else if (!this.isAnswered) this.#handler?.look()
   }
 

@@ -1,4 +1,5 @@
 /** One unary call: reads one message, inflates it, hands it over, and answers. */
+import { constants } from 'node:http2'
 import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import type { Body } from '../body.ts'
 import { inflate } from '../inflate.ts'
@@ -38,7 +39,7 @@ export class UnaryCall extends Exchange {
     if (nowMs < Math.max(this.startedMs, this.#answeredMs) + this.host.requestMs) return
     if (this.isAnswered) {
       // A client that does not take its answer would hold the stream for ever.
-      this.stream.destroy()
+      this.stream.close(constants.NGHTTP2_CANCEL)
     } else if (!this.#isHandled) {
       // Not DEADLINE_EXCEEDED, which a client reads as its own deadline. Both are repeated.
       const error = `the message was not there after ${this.host.requestMs} ms (limits.requestMs); try again`
