@@ -75,7 +75,7 @@ test('what is JSON and what is not, as JSON.parse has it', () => {
     let text = randomGrammar(random, 5)
     for (let times = random.below(3); times > 0; times--) text = damaged(random, text)
     // Halves of surrogate pairs are texts of JavaScript, and no texts of UTF-8.
-    if (!text.isWellFormed() || /\\ud[89a-f]/i.test(text.replaceAll('\\ud83d\\ude00', ''))) continue
+    if (!text.isWellFormed()) continue
     const bytes = Buffer.from(`{"any":${text}}`)
     const result = jsonToOtlp('traces', [bytes], bytes.length, bytesMax)
     const isTaken = 'message' in result

@@ -17,6 +17,10 @@ import type { Scanner } from './scanner.ts'
 const quote = 0x22
 const backslash = 0x5c
 
+/** AnyValue's whole number, and the tag of its double. */
+const anyInteger = 'intValue'
+const anyDoubleTag = 4 * 8 + 1
+
 type Integer = Exclude<Scalar, 'string' | 'bool' | 'hex' | 'bytes' | 'double'>
 
 export class Converter {
@@ -95,10 +99,28 @@ export class Converter {
   #field(field: CompiledField): void {
     if (this.#scanner.peek() === 0x6e) this.#scanner.literal('null')
     else if (field.isRepeated) this.#list(field)
+    else if (field.type === 'int64' && field.name === anyInteger) this.#anyInteger(field)
     else {
       this.#output.varint(field.tag)
       this.#value(field)
     }
+  }
+
+  /** SDKs for JavaScript write every whole number as `intValue`, 1e300 too: beyond 64 bits it is a double. */
+  #anyInteger(field: CompiledField): void {
+    const start = this.#readNumber('an integer')
+    const { number } = this.#scanner
+    const found = number.integer(true)
+    if (found === 'fraction') throw new Malformed(start, 'expected an integer, found a fraction')
+    const value = number.double()
+    if (found === 'range' && Number.isFinite(value)) {
+      this.#output.varint(anyDoubleTag)
+      this.#output.double(value)
+      return
+    }
+    this.#scanner.at = start
+    this.#output.varint(field.tag)
+    this.#value(field)
   }
 
   #list(field: CompiledField): void {

@@ -189,9 +189,8 @@ export class Scanner {
     const unit = unitAt(this.bytes, at)
     if (unit < 0) throw new Malformed(at, 'expected four hexadecimal digits after \\u')
     if (unit < 0xd800 || unit > 0xdfff) return 6
-    const isPair = unit < 0xdc00 && (unitAt(this.bytes, at + 6) & ~0x3ff) === 0xdc00
-    if (!isPair) throw new Malformed(at, 'expected a pair of surrogates, found half of one')
-    return 12
+    // JSON.stringify writes half of a pair for a text that was cut there. No UTF-8 holds it: it becomes U+FFFD.
+    return isPair(this.bytes, at, unit) ? 12 : 6
   }
 }
 
@@ -207,10 +206,16 @@ function unitAt(bytes: Buffer, at: number): number {
   return unit
 }
 
+/** Whether the escape at `at`, which is the first half of a pair of surrogates, has its other half behind it. */
+function isPair(bytes: Buffer, at: number, unit: number): boolean {
+  return unit < 0xdc00 && (unitAt(bytes, at + 6) & ~0x3ff) === 0xdc00
+}
+
 /** The character of a checked escape. */
 function codePoint(bytes: Buffer, at: number): number {
   const unit = unitAt(bytes, at)
   if (unit < 0xd800 || unit > 0xdfff) return unit
+  if (!isPair(bytes, at, unit)) return 0xfffd
   return 0x10000 + ((unit - 0xd800) << 10) + unitAt(bytes, at + 6) - 0xdc00
 }
 

@@ -133,8 +133,6 @@ const malformed: readonly (readonly [string | Buffer, number, RegExp, OtlpSignal
   ['{"a":"\n"}', 6, /expected control characters to be escaped, found the byte 0x0a$/],
   ['{"a":"\\x"}', 6, /expected an escape of JSON, found \\ and x$/],
   ['{"a":"\\u12g4"}', 6, /four hexadecimal digits/],
-  ['{"a":"b\\ud83d"}', 7, /expected a pair of surrogates/],
-  ['{"a":"\\ude00\\ud83d"}', 6, /expected a pair of surrogates/],
   ['{"a":"b', 7, /expected the closing quote of a string, found the end$/],
   ['{"a":1}\u00a0', 7, /expected the end after the request, found the byte 0xc2$/],
   [
@@ -247,4 +245,21 @@ test('a request in many pieces, and one that is one large text', () => {
   )
   const result = jsonToOtlp('traces', pieces, text.length, bytesMax)
   assert.ok('message' in result && result.message.includes(Buffer.from('é\né\n')))
+})
+
+test('half of a pair of surrogates, which JSON.stringify writes for a text that was cut there, becomes U+FFFD', () => {
+  const name = (escapes: string) =>
+    JSON.stringify(decoded(requestTypes.traces, message(span(`"name":"${escapes}"`))))
+  assert.match(name('b\\ud83d'), /"b\ufffd"/)
+  assert.match(name('\\ude00\\ud83dx'), /"\ufffd\ufffdx"/)
+  assert.match(name('\\ud83d\\ud83d\\ude00'), /"\ufffd\u{1f600}"/u)
+})
+
+test('a whole number beyond 64 bits, which SDKs for JavaScript write as intValue, becomes a double', () => {
+  const value = (text: string) =>
+    JSON.stringify(decoded(requestTypes.traces, message(attribute(`{"intValue":${text}}`))))
+  assert.match(value('1e300'), /"double_value":1e\+300/)
+  assert.match(value('"-9223372036854775809"'), /"double_value":-9223372036854776000/)
+  assert.match(value('9223372036854775807'), /"int_value":"9223372036854775807"/)
+  assert.match(value('1e3'), /"int_value":"1000"/)
 })
