@@ -111,6 +111,8 @@ export const limits = {
   // ---- translate --------------------------------------------------------------------------------------------
   /** Bytes of the buffer that the translation of remote write to OTLP keeps from request to request. */
   translationBytesKept: 4 * MiB,
+  /** Series of one request that is translated to OTLP, which takes half a second for so many. Over it: 413. */
+  translatedSeriesMax: 100_000,
   /** Resources, scopes and metrics that one translated request may have together. Over it: 413. */
   translatedNodesMax: 200_000,
   /** Series of classic histograms and summaries of one request that wait for the others; further ones stay as they are. */

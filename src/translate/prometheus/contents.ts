@@ -5,8 +5,10 @@
  * 1.0 (prompb/remote.proto): WriteRequest: timeseries = 1, metadata = 3; MetricMetadata: type = 1, metric_family_name = 2,
  * help = 4, unit = 5. 2.0: Request: symbols = 4, timeseries = 5.
  */
+import { limits } from '../../limits.ts'
 import { Cursor } from './cursor.ts'
 import { type Description, Families, STATESET, UNKNOWN } from './types.ts'
+import { TooLarge } from './writer.ts'
 
 const NO_ROLE = 255
 
@@ -29,6 +31,7 @@ export class Contents {
   #lastUnit = 0
   #lastHelp = 0
 
+  /** Throws `TooLarge` when there are more series than are translated in one turn. */
   constructor(version: 1 | 2, message: Buffer) {
     this.version = version
     this.message = message
@@ -47,6 +50,7 @@ export class Contents {
         this.#family(cursor, cursor.from, cursor.to)
       } else cursor.skip(tag)
     }
+    if (this.series.length / 2 > limits.translatedSeriesMax) throw new TooLarge()
     this.#roles = new Uint8Array(this.symbols.length / 2).fill(NO_ROLE)
   }
 

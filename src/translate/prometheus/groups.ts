@@ -59,6 +59,8 @@ export class Groups {
 
 /** Puts a group together. */
 export function wholeOf(message: Buffer, group: Group): Whole | undefined {
+  // Without a count and a sum it is none.
+  if (group.parts.length < 2) return undefined
   const counts = group.parts.filter(({ part }) => part === 'count')
   const sums = group.parts.filter(({ part }) => part === 'sum')
   if (counts.length !== 1 || sums.length !== 1) return undefined

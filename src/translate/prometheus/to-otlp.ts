@@ -57,7 +57,10 @@ export interface Translated {
 // A translation ends in the turn in which it begins, so one arena serves all.
 const arena = new Writer(limits.translationBytesKept, limits.translationBytesKept)
 
-/** Translates one request. `too_large`: the result would pass `outputBytesMax`, or has more metrics than are kept. */
+/**
+ * Translates one request, in one turn. `too_large`: the result would pass `outputBytesMax`, or there are more series or
+ * metrics than `limits` allows; a smaller request would do.
+ */
 export function toOtlp(options: ToOtlpOptions): Translated | { readonly problem: 'too_large' } {
   try {
     arena.reset(options.outputBytesMax, limits.translationBytesKept)
