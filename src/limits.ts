@@ -69,6 +69,10 @@ export const limits = {
   grpcSessionBytesMax: 8 * MiB,
   /** Bytes of one request to the gRPC health or reflection service. */
   grpcServiceMessageBytesMax: 4 * KiB,
+  /** Bytes of such requests that may wait on one stream while answers are not taken. */
+  grpcServiceWaitingBytesMax: 16 * KiB,
+  /** Bytes that a gRPC call costs beside its headers and its message while it is open: its objects. */
+  grpcCallOverheadBytes: 2 * KiB,
   /** Health and reflection streams that one gRPC connection may hold open. */
   grpcServiceStreamsMax: 10,
   /** Bytes of a gRPC status message, percent-encoded. */

@@ -166,9 +166,11 @@ export class RawSocket {
   /** Writes the same until the other end has had enough, or so many times. True when it had enough. */
   async flood(times: number, make: (i: number) => Buffer): Promise<boolean> {
     for (let i = 0; i < times && !this.isClosed; i++) {
-      if (!this.socket.destroyed && !this.socket.write(make(i))) {
-        await Promise.race([once(this.socket, 'drain'), once(this.socket, 'close')])
-      }
+      if (this.socket.destroyed || this.socket.write(make(i))) continue
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.socket.once('drain', resolve).once('close', resolve)
+      await promise
+      this.socket.off('drain', resolve).off('close', resolve)
     }
     return this.isClosed
   }

@@ -6,6 +6,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http2'
 import { type GuidepostError, permanent } from '../../errors.ts'
+import { limits } from '../../limits.ts'
 import type { Coding } from '../inflate.ts'
 
 /** HTTP's own answer to what is not gRPC. */
@@ -64,3 +65,10 @@ const codings: readonly Coding[] = ['gzip', 'deflate', 'zstd']
 export const acceptedEncodings = ['identity', ...codings].join(',')
 
 const SHOWN_VALUE = 40
+
+/** Bytes that a call costs before its message: a thousand streams that each hold a full header block are much. */
+export function callBytes(rawHeaders: readonly string[]): number {
+  let bytes = limits.grpcCallOverheadBytes
+  for (const text of rawHeaders) bytes += text.length
+  return bytes
+}

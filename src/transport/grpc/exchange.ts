@@ -48,6 +48,8 @@ export interface CallStart {
   readonly timeoutMs: number | undefined
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[]
+  /** Bytes that were taken from the budget for the call itself; given back at its end. */
+  readonly chargedBytes: number
 }
 
 const responseHeaders = {
@@ -86,6 +88,7 @@ export abstract class Exchange implements GrpcCall {
       if (!this.isAnswered) this.isCancelled = true
       start.connection.calls--
       host.calls.delete(this)
+      host.budget.give(start.chargedBytes)
       this.closed()
       host.ended()
     })

@@ -15,9 +15,9 @@ import {
 import type { AddressInfo, Socket } from 'node:net'
 import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits, MiB } from '../../limits.ts'
-import type { ByteBudget } from '../body.ts'
+import { type ByteBudget, overloaded } from '../body.ts'
 import { listenError } from '../listen-error.ts'
-import { codingOf, notGrpcAnswer, timeoutMsOf } from './call-start.ts'
+import { callBytes, codingOf, notGrpcAnswer, timeoutMsOf } from './call-start.ts'
 import { type CallHost, type Connection, type Exchange, endWithError, stopReading } from './exchange.ts'
 import { healthMethods } from './health.ts'
 import type { GrpcMethod, StreamMethod } from './method.ts'
@@ -227,15 +227,17 @@ export class GrpcListener {
       this.#refuse(stream, retryable('GP_DRAINING', 'the gateway is stopping; try again'))
       return
     }
-    const start = { stream, connection, path, coding, timeoutMs, rawHeaders }
-    const method = this.#methods.get(path)
+    const method = this.#methods.get(path) ?? this.#streams.get(path)
     if (method !== undefined) {
-      new UnaryCall(this.#host, start, method).open()
-      return
-    }
-    const service = this.#streams.get(path)
-    if (service !== undefined) {
-      new StreamingCall(this.#host, start).open(service)
+      const { budget } = this.#options
+      const chargedBytes = callBytes(rawHeaders)
+      if (!budget.take(chargedBytes)) {
+        this.#refuse(stream, overloaded(budget))
+        return
+      }
+      const start = { stream, connection, path, coding, timeoutMs, rawHeaders, chargedBytes }
+      if ('handle' in method) new UnaryCall(this.#host, start, method).open()
+      else new StreamingCall(this.#host, start).open(method)
       return
     }
     const reason = this.#options.unimplemented.get(path) ?? this.#unknown(path)

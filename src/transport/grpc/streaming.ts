@@ -13,8 +13,8 @@ import type { StreamAnswers, StreamMethod, StreamReader } from './method.ts'
 export class StreamingCall extends Exchange implements StreamAnswers {
   #handler: StreamReader | undefined
   #reader: MessageReader
-  /** What came while a message was dealt with. */
-  #waiting: Buffer[] = []
+  /** What came while a message was dealt with, or while answers wait to be taken. */
+  #waiting = Buffer.alloc(0)
   #isBusy = false
   #hasEnded = false
 
@@ -31,11 +31,8 @@ export class StreamingCall extends Exchange implements StreamAnswers {
       return
     }
     this.#handler = method.open(this)
-    this.stream.on('data', (chunk: Buffer) => {
-      this.#waiting.push(chunk)
-      this.stream.pause()
-      void this.#readOn()
-    })
+    // Never paused: what a paused stream keeps is on nobody's account, up to its window.
+    this.stream.on('data', (chunk: Buffer) => this.#take(chunk))
     this.stream.on('drain', () => void this.#readOn())
     this.stream.on('end', () => {
       this.#hasEnded = true
@@ -67,8 +64,18 @@ export class StreamingCall extends Exchange implements StreamAnswers {
   protected closed(): void {
     this.start.connection.services--
     this.#handler = undefined
-    this.#waiting = []
+    this.#waiting = Buffer.alloc(0)
     this.#reader.body.release()
+  }
+
+  #take(chunk: Buffer): void {
+    if (!this.canAnswer) return
+    if (this.#waiting.length + chunk.length > limits.grpcServiceWaitingBytesMax) {
+      this.refuse(retryable('GP_OVERLOADED', 'questions come faster than their answers are taken'))
+      return
+    }
+    this.#waiting = Buffer.concat([this.#waiting, chunk])
+    void this.#readOn()
   }
 
   /** Deals with what waits, one message at a time, until an answer has to wait too. */
@@ -77,17 +84,13 @@ export class StreamingCall extends Exchange implements StreamAnswers {
     this.#isBusy = true
     try {
       while (this.#handler !== undefined && this.canAnswer && !this.stream.writableNeedDrain) {
-        const chunk = this.#waiting[0]
-        if (chunk === undefined) break
-        const end = this.#reader.isComplete ? 0 : this.#reader.read(chunk, 0)
+        if (this.#waiting.length === 0) break
+        const end = this.#reader.read(this.#waiting, 0)
         if (end instanceof GuidepostError) return this.refuse(end)
-        if (end === chunk.length) this.#waiting.shift()
-        else this.#waiting[0] = chunk.subarray(end)
+        this.#waiting = this.#waiting.subarray(end)
         if (this.#reader.isComplete) await this.#deliver()
       }
-      if (this.#waiting.length > 0 || this.stream.destroyed) return
-      if (this.#hasEnded) this.#endOfInput()
-      else this.stream.resume()
+      if (this.#hasEnded && this.#waiting.length === 0 && this.canAnswer) this.#endOfInput()
     } catch (error) {
       this.breakDown(error)
     } finally {
