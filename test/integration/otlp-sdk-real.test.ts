@@ -171,6 +171,12 @@ test('node: an application whose exporters are configured by variables alone', o
   await assertVariables(ids, 'team-node')
 })
 
+test('node: the guid in the path of the endpoint, on the port of every protocol', options, async () => {
+  const ids = ['variables-path-1', 'variables-path-2']
+  await runNodeApplication({ OTEL_EXPORTER_OTLP_ENDPOINT: running.program.url('/t/team-path') }, ids)
+  await assertVariables(ids, 'team-path')
+})
+
 /** One item of each signal for each id, under the guid. */
 async function assertVariables(ids: readonly string[], guid: string): Promise<void> {
   const records = await running.records()
