@@ -7,7 +7,12 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { snappyDecompress } from '@platformatic/wasm-utils'
 import fc from 'fast-check'
+import { GuidTable } from '../../src/stamp/guid.ts'
+import { otlpStampings } from '../../src/stamp/otlp.ts'
+import { cutRecord } from '../../src/stamp/stamp.ts'
+import { Ledger } from '../../src/telemetry/ledger.ts'
 import { toOtlp } from '../../src/translate/prometheus/to-otlp.ts'
+import { Kernel } from '../../src/wire/kernel.ts'
 import { decodeV1, decodeV2, encodeV1, encodeV2, type Histogram } from '../support/oracle/index.ts'
 import { canonical, decodeOtlp, expectTranslation } from '../support/oracle-to-otlp/index.ts'
 import { arbitraryDrafts, encodeDrafts } from '../support/oracle-to-otlp/random-families.ts'
@@ -80,6 +85,37 @@ test('2.0: messages of any content are translated as the reference does', () => 
       const timeseries = (model.timeseries ?? []).map(oneKind)
       compare(2, encodeVariedV2({ ...model, timeseries }, seed))
     }),
+    propertyBounds(MS),
+  )
+})
+
+test('the kernel takes every translation, counts the same points, and only adds the stamp', () => {
+  const kernel = new Kernel()
+  const ledger = new Ledger(10)
+  const guid = new GuidTable({ name: 'guid', receiver: 'remote_write', signal: 'metrics', ledger }).get(
+    'team-a',
+  )
+  const fits = fc.constantFrom(200, 1 << 20)
+  fc.assert(
+    fc.property(
+      arbitraryDrafts,
+      fc.constantFrom(1 as const, 2 as const),
+      fits,
+      (drafts, version, bytesMax) => {
+        const message = encodeDrafts(version, drafts)
+        const translated = toOtlp({ version, message, guidName: 'guid', outputBytesMax })
+        if ('problem' in translated) assert.fail(translated.problem)
+        const parts = cutRecord(kernel, otlpStampings.metrics, guid, translated.message, bytesMax)
+        const items = parts.reduce((sum, part) => sum + part.items, 0)
+        assert.equal(items, translated.points)
+        const stamped = decodeOtlp(Buffer.concat(parts.map(({ value }) => value)))
+        const unstamped = stamped.map(({ attributes: { guid: stamp, ...attributes }, scopes }) => {
+          assert.equal(stamp, 'team-a')
+          return { attributes, scopes }
+        })
+        assert.deepEqual(canonical(unstamped), canonical(decodeOtlp(translated.message)))
+      },
+    ),
     propertyBounds(MS),
   )
 })

@@ -1,8 +1,9 @@
 /** The translation of remote write to OTLP, rule by rule, as docs/prometheus-to-otlp.md has them. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { limits } from '../../../../src/limits.ts'
 import { type Translated, toOtlp } from '../../../../src/translate/prometheus/to-otlp.ts'
-import type { Histogram } from '../../../support/oracle/index.ts'
+import { encodeV2, type Histogram } from '../../../support/oracle/index.ts'
 import { decodeOtlp, type PlainMetric, type PlainPoint } from '../../../support/oracle-to-otlp/index.ts'
 import { fromBits, STALE_BITS, toBits } from '../../../support/oracle-to-otlp/native.ts'
 import { type DraftSeries, encodeDrafts } from '../../../support/oracle-to-otlp/random-families.ts'
@@ -311,6 +312,16 @@ test('exemplars: ids when they are ids, otherwise attributes like all other labe
   })
 })
 
+test('exemplars: of a repeated label, which nobody has refused, the first counts', () => {
+  const symbols = ['', '__name__', 'a', 'user', 'first', 'second']
+  const exemplars = [{ labelsRefs: [3, 4, 3, 5], valueBits: '0', timestamp: AT }]
+  const samples = [{ valueBits: '0', timestamp: AT }]
+  const message = encodeV2({ symbols, timeseries: [{ labelsRefs: [1, 2], samples, exemplars }] })
+  const translated = toOtlp({ version: 2, message, guidName: 'guid', outputBytesMax: 1000 })
+  assert.ok('message' in translated)
+  assert.deepEqual(only(pointOf(translated).exemplars).attributes, { user: 'first' })
+})
+
 test('exemplars that come in a series of their own find the point of that series', () => {
   const bucket = classic()[1]!
   const lone = { labels: bucket.labels, exemplars: [exemplar] }
@@ -463,6 +474,27 @@ test('histograms whose gaps cost far more than their bytes are refused as too la
   assert.deepEqual(toOtlp({ version: 2, message, guidName: 'guid', outputBytesMax: 1 << 20 }), {
     problem: 'too_large',
   })
+})
+
+test('more series than are translated in one turn are refused as too large', () => {
+  const empty = Buffer.of(0x0a, 0)
+  const at = (count: number) =>
+    toOtlp({ version: 1, message: Buffer.alloc(2 * count, empty), guidName: 'guid', outputBytesMax: 1000 })
+  assert.deepEqual(at(limits.translatedSeriesMax + 1), { problem: 'too_large' })
+  const most = at(limits.translatedSeriesMax)
+  assert.ok('skipped' in most)
+  assert.equal(most.skipped.get('empty_series'), limits.translatedSeriesMax)
+})
+
+test('more parts of histograms than are held stay the series that they are', () => {
+  const samples = Array.from({ length: limits.heldPartsMax + 1 }, () => ({ valueBits: '0', timestamp: AT }))
+  const message = encodeDrafts(2, [
+    { labels: { __name__: 'h_count' }, samples, type: HISTOGRAM! },
+    ...classic(),
+  ])
+  const translated = toOtlp({ version: 2, message, guidName: 'guid', outputBytesMax: 8 << 20 })
+  assert.ok('points' in translated)
+  assert.deepEqual([translated.points, translated.apart], [samples.length + 5, samples.length + 5])
 })
 
 test('samples of one series stay in their order', () => {
