@@ -3,7 +3,8 @@
  * that holds a number, bytes, a list. Cold; reads only what the kernel has checked.
  *
  * opentelemetry-proto common/v1: KeyValue 1 key, 2 value (AnyValue). AnyValue, of which the last one set counts: 1 string,
- * 2 bool, 3 int64, 4 double, 5 ArrayValue, 6 KeyValueList, 7 bytes. ArrayValue and KeyValueList: 1 values.
+ * 2 bool, 3 int64, 4 double, 5 ArrayValue, 6 KeyValueList, 7 bytes, 8 an index that only profiles have. ArrayValue and
+ * KeyValueList: 1 values.
  */
 
 /** Renders the value of `keyValue`, a KeyValue message; it borrows nothing. `undefined` when it has none. */
@@ -58,7 +59,7 @@ function readValue(bytes: Buffer): Value | undefined {
         value = { kind: 'json', text: String(BigInt.asIntN(64, field.varint)) }
         break
       case 4:
-        value = { kind: 'json', text: String(field.bytes.readDoubleLE(0)) }
+        value = { kind: 'json', text: String(field.bytes.readDoubleLE()) }
         break
       case 5:
         value = merged('array', value, field.bytes)
@@ -68,6 +69,9 @@ function readValue(bytes: Buffer): Value | undefined {
         break
       case 7:
         value = { kind: 'bytes', bytes: field.bytes }
+        break
+      case 8:
+        value = undefined
         break
     }
   }
@@ -91,17 +95,24 @@ function jsonOf(value: Value | undefined): string {
     case 'bytes':
       return quoted(value.bytes.toString('base64'))
     case 'array':
-      return `[${[...read(value.bytes)].map(({ bytes }) => jsonOf(readValue(bytes))).join(',')}]`
+      return `[${listed(value.bytes)
+        .map((bytes) => jsonOf(readValue(bytes)))
+        .join(',')}]`
     case 'kvlist': {
       const entries = new Map<string, Value | undefined>()
-      for (const field of read(value.bytes)) {
-        const { key, value: held } = readKeyValue(field.bytes)
+      for (const bytes of listed(value.bytes)) {
+        const { key, value: held } = readKeyValue(bytes)
         entries.set(key, held)
       }
       const keys = [...entries.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
       return `{${keys.map((key) => `${quoted(key)}:${jsonOf(entries.get(key))}`).join(',')}}`
     }
   }
+}
+
+/** The values of an ArrayValue or KeyValueList. */
+function listed(list: Buffer): Buffer[] {
+  return [...read(list)].filter(({ number }) => number === 1).map(({ bytes }) => bytes)
 }
 
 function quoted(text: string): string {

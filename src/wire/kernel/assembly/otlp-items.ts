@@ -1,6 +1,6 @@
 // Items are spans, data points and log records. Everything here reads messages that `check` has passed.
 
-import { METRIC, SCOPE_METRICS } from './otlp-schema'
+import { METRIC, SCOPE_METRICS, SUMMARY_POINT } from './otlp-schema'
 import { fieldNumber, length, readLength, readTag, skipValue, wireType } from './wire'
 
 /** True for the fields of a Metric that hold data points: 5 gauge, 7 sum, 9 histogram, 10 exponential, 11 summary. */
@@ -9,7 +9,10 @@ export function isData(field: u32): bool {
   return field < 12 && ((1 << field) & 0b111010100000) != 0
 }
 
-/** True when a Metric has data of two kinds. Only the last is valid (oneof), so what is in it is neither told apart nor cut. */
+/**
+ * True when a Metric has its data in two fields. Of one kind they merge, of two the last one counts (oneof); what is in
+ * them is neither told apart nor cut.
+ */
 export let isStrange: bool = false
 
 /** Data points of a Metric, as a decoder finds them. */
@@ -24,10 +27,8 @@ export function metricItems(at: usize, end: usize): i32 {
       at = skipValue(at, end, wireType)
       continue
     }
-    if (data != 0 && data != field) {
-      isStrange = true
-      items = 0
-    }
+    if (data != 0) isStrange = true
+    if (data != field) items = 0
     data = field
     at = readLength(at, end)
     const last = at + length
@@ -67,5 +68,6 @@ export function fieldsOf(at: usize, end: usize, field: u32): i32 {
 /** Items below a field that holds `message`: one, or those of a Metric, a Scope* or the data of a Metric. */
 export function itemsOf(message: u32, at: usize, end: usize): i32 {
   if (message == METRIC) return metricItems(at, end)
+  if (message > SUMMARY_POINT) return fieldsOf(at, end, 1)
   return scopeItems(message, at, end)
 }

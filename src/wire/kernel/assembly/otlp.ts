@@ -260,7 +260,9 @@ function readValue(at: usize, end: usize): void {
         valueBytes = length
         at += length
       } else {
-        if (field <= 7) isTextValue = false
+        // An index into a table that only profiles have (8) is no value.
+        if (field <= 8) isTextValue = field == 8
+        if (field == 8) valueBytes = 0
         at = skipValue(at, last, wireType)
       }
     }
