@@ -106,9 +106,8 @@ async function messageOf(
   const converted = jsonToOtlp(signal, plain.chunks, plain.bytes, bytesMax)
   plain.release()
   if (!('message' in converted)) {
-    const { problem, at, isTooLarge } = converted
-    if (isTooLarge === true) return inflatesTooFar(bytesMax)
-    return permanent('GP_BODY_MALFORMED', `the body is not OTLP JSON: ${problem} (byte ${at})`)
+    if (converted.isTooLarge === true) return inflatesTooFar(bytesMax)
+    return permanent('GP_BODY_MALFORMED', `the body is not OTLP JSON: ${converted.problem}`)
   }
   const { message } = converted
   const { budget } = intake

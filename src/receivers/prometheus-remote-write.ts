@@ -7,7 +7,7 @@
  * Each answer to a 2.0 request says in its Written headers what is durable.
  */
 import type { LimitsConfig, RemoteWriteConfig } from '../config/config.ts'
-import { GuidepostError } from '../errors.ts'
+import { GuidepostError, permanent } from '../errors.ts'
 import { limits as bounds } from '../limits.ts'
 import type { Destination } from '../route/batcher.ts'
 import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
@@ -19,7 +19,7 @@ import { admit, type Body, readBody } from '../transport/body.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
 import type { Version } from '../wire/formats/prometheus.ts'
 import { Intake, type IntakeOptions, KernelRecords } from './intake.ts'
-import { asOtlp } from './prometheus-as-otlp.ts'
+import { asOtlp, OtlpRecords } from './prometheus-as-otlp.ts'
 import {
   type BodyEncoding,
   encodingOf,
@@ -131,6 +131,7 @@ export class RemoteWriteReceiver {
       ? asOtlp(kernel, version, stamped, intake.recordBytes)
       : new KernelRecords(kernel, stamped)
     if (source === 'too_large') return this.#refuse(malformed(source, version), nothing)
+    if (source instanceof OtlpRecords) this.#tellSkipped(source)
     const destination = this.#destinations[this.#isOtlp ? 'otlp' : version]
     const submission = intake.submit('metrics', destination, source, connection, receivedAtMs)
     if (submission instanceof GuidepostError) return answerFor(submission, nothing)
@@ -152,6 +153,17 @@ export class RemoteWriteReceiver {
     if (loaded !== undefined) return loaded
     const stamped = stamp(kernel, prometheusStampings[version], settings.rules, guid, recordBytes)
     return typeof stamped === 'string' ? malformed(stamped, version) : stamped
+  }
+
+  /** For the log alone: a sender can do nothing about what has no form in OTLP. */
+  #tellSkipped({ skipped }: OtlpRecords): void {
+    const told = [...skipped].filter(([reason]) => reason !== 'metadata' && reason !== 'empty_series')
+    if (told.length === 0) return
+    const reasons = told.map(([reason, count]) => `${reason}: ${count}`).join(', ')
+    this.#intake.tell(
+      'translation',
+      permanent('GP_ITEMS_REJECTED', `items without a form in OTLP: ${reasons}`),
+    )
   }
 
   #refuse(error: GuidepostError, headers: Readonly<Record<string, string>>, reason?: string): Answer {

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BusRecord } from '../../src/bus/bus.ts'
-import { type Fate, GatewayFixture } from '../support/gateway-fixture.ts'
+import { configWith, type Fate, GatewayFixture } from '../support/gateway-fixture.ts'
 import { assertLedger } from '../support/ledger.ts'
 import { Random } from '../support/random.ts'
 
@@ -22,6 +22,8 @@ export type Told = 'durable' | 'retry' | 'never'
 
 export interface ReceiverUnderTest {
   readonly name: string
+  /** Environment variables of the configuration, beside the defaults. */
+  readonly env?: Readonly<Record<string, string>>
   /** Sends the items as one request. */
   send(fixture: GatewayFixture, items: readonly Item[]): Promise<Told>
   /** Items in a record's value. */
@@ -63,7 +65,7 @@ export function receiverContract(receiver: ReceiverUnderTest): void {
   }
 
   test(`${receiver.name}, while the bus is known to be down: refused at the door, nothing is counted`, async () => {
-    const fixture = await GatewayFixture.start()
+    const fixture = await GatewayFixture.start(configWith(receiver.env))
     try {
       fixture.bus.isUp = false
       assert.equal(await receiver.send(fixture, [{ guid: 'team-a', id: 'down' }]), 'retry')
@@ -84,7 +86,7 @@ async function run(
   isSlow: boolean,
   random: Random,
 ): Promise<void> {
-  const fixture = await GatewayFixture.start()
+  const fixture = await GatewayFixture.start(configWith(receiver.env))
   const { bus } = fixture
   bus.fate = async ({ topic }) => {
     if (isSlow && random.oneIn(4)) await sleep(random.below(8))
