@@ -2,45 +2,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { limits } from '../../../../src/limits.ts'
-import { type Translated, toOtlp } from '../../../../src/translate/prometheus/to-otlp.ts'
-import { encodeV2, type Histogram } from '../../../support/oracle/index.ts'
-import { decodeOtlp, type PlainMetric, type PlainPoint } from '../../../support/oracle-to-otlp/index.ts'
+import { toOtlp } from '../../../../src/translate/prometheus/to-otlp.ts'
+import { encodeV2 } from '../../../support/oracle/index.ts'
+import { decodeOtlp } from '../../../support/oracle-to-otlp/index.ts'
 import { fromBits, STALE_BITS, toBits } from '../../../support/oracle-to-otlp/native.ts'
 import { type DraftSeries, encodeDrafts } from '../../../support/oracle-to-otlp/random-families.ts'
-
-const AT = '1700000000000'
-const AT_NS = '1700000000000000000'
-const [UNKNOWN, COUNTER, GAUGE, HISTOGRAM, GAUGE_HISTOGRAM, SUMMARY, INFO, STATESET] = [
-  0, 1, 2, 3, 4, 5, 6, 7,
-]
-
-function translate(drafts: readonly DraftSeries[], version: 1 | 2 = 2): Translated {
-  const message = encodeDrafts(version, drafts)
-  const translated = toOtlp({ version, message, guidName: 'guid', outputBytesMax: 1 << 20 })
-  if ('problem' in translated) assert.fail(translated.problem)
-  return translated
-}
-
-function metricsOf(translated: Translated): readonly PlainMetric[] {
-  return decodeOtlp(translated.message).flatMap(({ scopes }) => scopes.flatMap(({ metrics }) => metrics))
-}
-
-function only<Item>(list: readonly Item[]): Item {
-  assert.equal(list.length, 1)
-  return list[0]!
-}
-
-function pointOf(translated: Translated): PlainPoint {
-  return only(only(metricsOf(translated)).points)
-}
-
-function series(labels: Record<string, string>, value: number, rest: Partial<DraftSeries> = {}): DraftSeries {
-  return { labels, samples: [{ valueBits: toBits(value), timestamp: AT }], ...rest }
-}
-
-function skippedOf({ skipped }: Translated): Record<string, number> {
-  return Object.fromEntries(skipped)
-}
+import {
+  AT,
+  AT_NS,
+  metricsOf,
+  only,
+  pointOf,
+  series,
+  skippedOf,
+  translate,
+  types,
+} from '../../../support/oracle-to-otlp/translate.ts'
 
 test('a series without metadata is a gauge of unknown type, whatever its name', () => {
   const translated = translate([series({ __name__: 'requests_total', code: '200', guid: 'a' }, 3)], 1)
@@ -58,12 +35,12 @@ test('a series without metadata is a gauge of unknown type, whatever its name', 
 
 test('types give the form of the data, which keeps the name and says the type', () => {
   const forms: readonly [type: number, name: string, form: string, prometheusType: string][] = [
-    [UNKNOWN!, 'a', 'gauge', 'unknown'],
-    [COUNTER!, 'b_total', 'sum monotonic 2', 'counter'],
-    [GAUGE!, 'c', 'gauge', 'gauge'],
-    [INFO!, 'd_info', 'sum 2', 'info'],
-    [STATESET!, 'e', 'sum 2', 'stateset'],
-    [GAUGE_HISTOGRAM!, 'f_bucket', 'gauge', 'gaugehistogram'],
+    [types.unknown, 'a', 'gauge', 'unknown'],
+    [types.counter, 'b_total', 'sum monotonic 2', 'counter'],
+    [types.gauge, 'c', 'gauge', 'gauge'],
+    [types.info, 'd_info', 'sum 2', 'info'],
+    [types.stateset, 'e', 'sum 2', 'stateset'],
+    [types.gaugeHistogram, 'f_bucket', 'gauge', 'gaugehistogram'],
   ]
   const drafts = forms.map(([type, name]) => series({ __name__: name }, 1, { type }))
   const found = metricsOf(translate(drafts)).map(({ name, form, prometheusType }) => [
@@ -79,8 +56,8 @@ test('types give the form of the data, which keeps the name and says the type', 
 
 test('1.0: metadata is found by the name of the family and the suffix of the series', () => {
   const drafts = [
-    series({ __name__: 'b_total' }, 1, { type: COUNTER!, family: 'b', help: 'Bees.', unit: 'seconds' }),
-    series({ __name__: 'a' }, 1, { type: GAUGE!, family: 'a' }),
+    series({ __name__: 'b_total' }, 1, { type: types.counter, family: 'b', help: 'Bees.', unit: 'seconds' }),
+    series({ __name__: 'a' }, 1, { type: types.gauge, family: 'a' }),
     series({ __name__: 'a_total' }, 1),
   ]
   const found = metricsOf(translate(drafts, 1)).map((metric) => [
@@ -97,7 +74,7 @@ test('1.0: metadata is found by the name of the family and the suffix of the ser
 })
 
 test('1.0: a metadata entry that no series belongs to is counted', () => {
-  const translated = translate([{ ...series({ __name__: 'other' }, 1), type: COUNTER!, family: 'b' }], 1)
+  const translated = translate([{ ...series({ __name__: 'other' }, 1), type: types.counter, family: 'b' }], 1)
   assert.deepEqual(skippedOf(translated), { metadata: 1 })
   assert.equal(translated.points, 1)
 })
@@ -187,8 +164,8 @@ test('a time that OTLP does not have is counted, never wrapped', () => {
 })
 
 test('start times: from the sample, from the `_created` series beside it, or none', () => {
-  const created = series({ __name__: 'a_created', code: '1' }, 1_650_000_000.5, { type: COUNTER! })
-  const counter = series({ __name__: 'a_total', code: '1' }, 7, { type: COUNTER! })
+  const created = series({ __name__: 'a_created', code: '1' }, 1_650_000_000.5, { type: types.counter })
+  const counter = series({ __name__: 'a_total', code: '1' }, 7, { type: types.counter })
   const counted = translate([created, counter])
   assert.equal(pointOf(counted).start, '1650000000500000000')
   const samples = [{ valueBits: '0', timestamp: AT, startTimestamp: '1600000000001' }]
@@ -200,9 +177,9 @@ test('start times: from the sample, from the `_created` series beside it, or non
 
 test('a `_created` series that names no time, or belongs to none, stays a series', () => {
   const drafts = [
-    series({ __name__: 'users_created' }, 12, { type: COUNTER! }),
-    series({ __name__: 'users_total' }, 40, { type: COUNTER! }),
-    series({ __name__: 'alone_created' }, 1_650_000_000, { type: COUNTER! }),
+    series({ __name__: 'users_created' }, 12, { type: types.counter }),
+    series({ __name__: 'users_total' }, 40, { type: types.counter }),
+    series({ __name__: 'alone_created' }, 1_650_000_000, { type: types.counter }),
   ]
   const found = metricsOf(translate(drafts)).map(({ name, form, points }) => [name, form, points[0]?.start])
   assert.deepEqual(found, [
@@ -218,14 +195,14 @@ function classic(changes: Record<string, number | undefined> = {}): DraftSeries[
     if (value === undefined) return []
     const name = /[a-z]{3}$/.test(key) && key !== '+Inf' ? `h_${key}` : 'h_bucket'
     const le = name === 'h_bucket' ? { le: key } : {}
-    return [series({ __name__: name, job: 'j', path: '/', ...le }, value, { type: HISTOGRAM! })]
+    return [series({ __name__: name, job: 'j', path: '/', ...le }, value, { type: types.histogram })]
   })
 }
 
 test('a whole classic histogram becomes one point', () => {
   const translated = translate([
     ...classic(),
-    series({ __name__: 'h_created', job: 'j', path: '/' }, 1.6e9, { type: HISTOGRAM! }),
+    series({ __name__: 'h_created', job: 'j', path: '/' }, 1.6e9, { type: types.histogram }),
   ])
   const { name, form } = only(metricsOf(translated))
   assert.deepEqual([name, form, translated.points, translated.apart], ['h', 'histogram 2', 1, 0])
@@ -273,10 +250,10 @@ test('a classic histogram that goes stale is one point without value', () => {
 
 test('a whole summary becomes one point, its quantiles in order', () => {
   const drafts = [
-    series({ __name__: 's', quantile: '0.99' }, 3, { type: SUMMARY! }),
-    series({ __name__: 's', quantile: '0.5' }, Number.NaN, { type: SUMMARY! }),
-    series({ __name__: 's_sum' }, 4.5, { type: SUMMARY! }),
-    series({ __name__: 's_count' }, 4, { type: SUMMARY! }),
+    series({ __name__: 's', quantile: '0.99' }, 3, { type: types.summary }),
+    series({ __name__: 's', quantile: '0.5' }, Number.NaN, { type: types.summary }),
+    series({ __name__: 's_sum' }, 4.5, { type: types.summary }),
+    series({ __name__: 's_count' }, 4, { type: types.summary }),
   ]
   const translated = translate(drafts)
   const { name, form } = only(metricsOf(translated))
@@ -301,7 +278,7 @@ const exemplar = {
 
 test('exemplars: ids when they are ids, otherwise attributes like all other labels', () => {
   const translated = translate([
-    series({ __name__: 'a_total' }, 1, { type: COUNTER!, exemplars: [exemplar] }),
+    series({ __name__: 'a_total' }, 1, { type: types.counter, exemplars: [exemplar] }),
   ])
   assert.deepEqual(only(pointOf(translated).exemplars), {
     attributes: { span_id: 'b7ad6b716920333', user: 'u' },
@@ -332,118 +309,6 @@ test('exemplars that come in a series of their own find the point of that series
   assert.deepEqual([lost.omitted.exemplars, lost.points, skippedOf(lost)], [1, 1, {}])
 })
 
-function native(histogram: Histogram, type = HISTOGRAM): Translated {
-  const labels = { __name__: 'n', code: '1' }
-  return translate([{ labels, histograms: [{ timestamp: AT, ...histogram }], type: type! }])
-}
-
-const integer: Histogram = {
-  countInt: '12',
-  sumBits: toBits(3.5),
-  schema: 3,
-  zeroThresholdBits: toBits(0.001),
-  zeroCountInt: '2',
-  positiveSpans: [
-    { offset: -2, length: 2 },
-    { offset: 2, length: 1 },
-  ],
-  positiveDeltas: ['1', '2', '-1'],
-  negativeSpans: [{ offset: 5, length: 1 }],
-  negativeDeltas: ['4'],
-}
-
-test('a native histogram is dense, one lower in its index, and its count is that of its buckets', () => {
-  const { form } = only(metricsOf(native(integer)))
-  assert.equal(form, 'exponential_histogram 2')
-  assert.deepEqual(pointOf(native(integer)), {
-    attributes: { code: '1' },
-    time: AT_NS,
-    start: '0',
-    noValue: false,
-    exemplars: [],
-    count: '12',
-    sumBits: toBits(3.5),
-    scale: 3,
-    zeroCount: '2',
-    zeroThresholdBits: toBits(0.001),
-    positive: ['-3', '1', '3', '0', '0', '2'],
-    negative: ['4', '4'],
-  })
-})
-
-test('buckets beyond the largest number are left out and counted', () => {
-  const overflowing = { schema: 0, positiveSpans: [{ offset: 1024, length: 2 }], positiveDeltas: ['3', '1'] }
-  const translated = native({ countInt: '7', sumBits: '0', ...overflowing })
-  const { count, positive } = pointOf(translated)
-  assert.deepEqual([count, positive], ['3', ['1023', '3']])
-  assert.equal(translated.omitted.overflowBuckets, 1)
-})
-
-test('custom buckets become a histogram with explicit bounds', () => {
-  const translated = native({
-    countInt: '6',
-    sumBits: toBits(1),
-    schema: -53,
-    customValuesBits: [toBits(0.5), toBits(2)],
-    positiveSpans: [{ offset: 1, length: 2 }],
-    positiveDeltas: ['2', '2'],
-  })
-  const { count, boundsBits, counts } = pointOf(translated)
-  assert.equal(only(metricsOf(translated)).form, 'histogram 2')
-  assert.deepEqual([count, boundsBits, counts], ['6', [toBits(0.5), toBits(2)], ['0', '2', '4']])
-})
-
-test('a native histogram whose sum is the staleness marker is a point without value', () => {
-  const { noValue, count, sumBits } = pointOf(native({ sumBits: STALE_BITS, schema: 0 }))
-  assert.deepEqual([noValue, count, sumBits], [true, undefined, undefined])
-})
-
-test('float histograms of whole counts are carried, others are counted', () => {
-  const whole = native({
-    countFloatBits: toBits(3),
-    positiveSpans: [{ offset: 1, length: 1 }],
-    positiveCountsBits: [toBits(3)],
-  })
-  assert.deepEqual(pointOf(whole).positive, ['0', '3'])
-  const half = native({
-    countFloatBits: toBits(3),
-    positiveSpans: [{ offset: 1, length: 1 }],
-    positiveCountsBits: [toBits(2.5)],
-  })
-  assert.deepEqual([half.points, skippedOf(half)], [0, { float_histogram: 1 }])
-})
-
-for (const [reason, histogram] of [
-  ['gauge_histogram', { ...integer, resetHint: 3 }],
-  ['histogram_schema', { ...integer, schema: 9 }],
-  ['histogram_malformed', { ...integer, positiveDeltas: ['1'] }],
-  ['histogram_malformed', { ...integer, positiveDeltas: ['1', '-2', '1'] }],
-  ['histogram_malformed', { ...integer, positiveSpans: [{ offset: 1, length: 4_000_000_000 }] }],
-  ['histogram_malformed', { schema: -53, customValuesBits: [toBits(2), toBits(1)] }],
-  ['histogram_count', { ...integer, positiveDeltas: [String(2n ** 60n), '0', '0'] }],
-  [
-    'histogram_buckets',
-    {
-      ...integer,
-      schema: 8,
-      positiveSpans: [
-        { offset: 0, length: 2 },
-        { offset: 99_999, length: 1 },
-      ],
-    },
-  ],
-] as const) {
-  test(`a native histogram that OTLP cannot hold is counted as ${reason}`, () => {
-    const translated = native(histogram as Histogram)
-    assert.deepEqual([translated.points, skippedOf(translated)], [0, { [reason]: 1 }])
-    assert.equal(translated.message.length, 0)
-  })
-}
-
-test('a native histogram of a gauge by its metadata is counted', () => {
-  assert.deepEqual(skippedOf(native(integer, GAUGE_HISTOGRAM)), { gauge_histogram: 1 })
-})
-
 test('a result beyond its bound is refused, and the next request is not touched by it', () => {
   const drafts = Array.from({ length: 500 }, (_, i) =>
     series({ __name__: `m${i}`, label: 'v'.repeat(40) }, i),
@@ -455,25 +320,6 @@ test('a result beyond its bound is refused, and the next request is not touched 
   assert.deepEqual(at(1000), { problem: 'too_large' })
   const again = at(whole.length)
   assert.ok('message' in again && again.message.equals(whole))
-})
-
-test('histograms whose gaps cost far more than their bytes are refused as too large', () => {
-  const wide = {
-    ...integer,
-    schema: 8,
-    positiveSpans: [
-      { offset: 0, length: 2 },
-      { offset: 16_000, length: 1 },
-    ],
-  }
-  const drafts = Array.from({ length: 200 }, () => ({
-    labels: { __name__: 'n' },
-    histograms: [{ timestamp: AT, ...wide }],
-  }))
-  const message = encodeDrafts(2, drafts)
-  assert.deepEqual(toOtlp({ version: 2, message, guidName: 'guid', outputBytesMax: 1 << 20 }), {
-    problem: 'too_large',
-  })
 })
 
 test('more series than are translated in one turn are refused as too large', () => {
@@ -489,7 +335,7 @@ test('more series than are translated in one turn are refused as too large', () 
 test('more parts of histograms than are held stay the series that they are', () => {
   const samples = Array.from({ length: limits.heldPartsMax + 1 }, () => ({ valueBits: '0', timestamp: AT }))
   const message = encodeDrafts(2, [
-    { labels: { __name__: 'h_count' }, samples, type: HISTOGRAM! },
+    { labels: { __name__: 'h_count' }, samples, type: types.histogram },
     ...classic(),
   ])
   const translated = toOtlp({ version: 2, message, guidName: 'guid', outputBytesMax: 8 << 20 })
