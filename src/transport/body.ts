@@ -73,12 +73,21 @@ export class Gathered implements Body {
     return true
   }
 
-  /** As `add`, for the only chunk there will be: a small one takes no more room than it needs. */
+  /** As `add`, for the only chunk there will be. It is not copied: see `compact`. */
   addWhole(chunk: Buffer): boolean {
     if (!this.#charge(chunk.length)) return false
-    this.chunks.push(chunk.length < SMALL_BYTES ? Buffer.from(chunk) : chunk)
+    this.chunks.push(chunk)
     this.bytes = chunk.length
     return true
+  }
+
+  /** Lets go of the large buffer that a small chunk came in, for one that is kept longer than it takes to read it. */
+  compact(): void {
+    const [chunk] = this.chunks
+    if (this.chunks.length !== 1 || chunk === undefined || chunk.length >= SMALL_BYTES) return
+    if (chunk.buffer.byteLength <= SMALL_BYTES) return
+    this.chunks[0] = Buffer.allocUnsafeSlow(chunk.length)
+    chunk.copy(this.chunks[0])
   }
 
   /** Gives everything back, the bytes too: whoever waits for the bus meanwhile must not keep them. */

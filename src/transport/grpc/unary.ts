@@ -35,6 +35,8 @@ export class UnaryCall extends Exchange {
   }
 
   look(nowMs: number): void {
+    // Mostly the end comes together with the message; until then, a few bytes may hold what a socket was read in.
+    this.#reader?.body.compact()
     if (this.deadline !== undefined && nowMs >= this.deadline && !this.isAnswered) this.#giveUp()
     if (nowMs < Math.max(this.startedMs, this.#answeredMs) + this.host.requestMs) return
     if (this.isAnswered) {
