@@ -16,6 +16,7 @@ import { Session } from 'node:inspector/promises'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { kernelCases } from './kernels/cases.ts'
+import { otlpKernelCases } from './kernels/otlp.ts'
 import { segmentCases } from './kernels/segment.ts'
 import { closeBuses } from './program/buses.ts'
 import { programCases } from './program/cases.ts'
@@ -29,7 +30,14 @@ import { type CaseResult, summarise, summaryTable, tableOf } from './support/res
 const resultsDirectory = path.join(import.meta.dirname, 'results')
 const hottestCount = 30
 
-const all: readonly Case[] = [...kernelCases, ...segmentCases, ...programCases, ...otlpCases, ...soakCases]
+const all: readonly Case[] = [
+  ...kernelCases,
+  ...otlpKernelCases,
+  ...segmentCases,
+  ...programCases,
+  ...otlpCases,
+  ...soakCases,
+]
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
