@@ -88,7 +88,7 @@ export class MessageReader {
     if (this.#flag > FLAG_COMPRESSED) {
       return permanent('GP_BODY_MALFORMED', `the message begins with flag ${this.#flag}; it must be 0 or 1`)
     }
-    // compression.md asks for INTERNAL here, which some senders repeat for ever (Fluent Bit), though it cannot succeed.
+    // compression.md asks for INTERNAL here, which some senders repeat (Fluent Bit), though it cannot succeed.
     if (this.isCompressed && !this.#rules.mayBeCompressed) {
       return permanent(
         'GP_BODY_MALFORMED',
