@@ -109,6 +109,18 @@ function withoutFaulty(type: protobuf.Type, model: Model, refused: Map<string, n
   return result
 }
 
+/** What is at fault anywhere in a request, by field: nothing may be in what goes to the bus. */
+export function faultsIn(signal: Signal, model: Model): string[] {
+  const faults: string[] = []
+  const visit = (type: protobuf.Type, one: Model): void => {
+    const fault = faultOf(type, one)
+    if (fault !== undefined) faults.push(`${type.name}: ${fault}`)
+    for (const [field, child] of children(type, one)) visit(nestedType(field)!, child)
+  }
+  visit(requestType(signal), model)
+  return faults
+}
+
 const IDS: Readonly<Record<string, number>> = { traceId: 16, spanId: 8, parentSpanId: 8 }
 
 /** Why the message goes as a whole; what is at fault in the items below is theirs. */

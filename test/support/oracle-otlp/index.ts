@@ -1,5 +1,5 @@
 /** The reference for stamping OTLP: decode, take out, decide, set. See `expected.ts` for the semantics in words. */
-export { countItems, type ExpectedOtlp, expectedOtlp, listOf } from './expected.ts'
+export { countItems, type ExpectedOtlp, expectedOtlp, faultsIn, listOf } from './expected.ts'
 export { itemPaths } from './flatten.ts'
 export {
   decode,
