@@ -109,6 +109,9 @@ export const limits = {
   refusalsNamed: 5,
   /** Bytes of a refused item's labels that an answer shows. */
   refusalTextBytes: 256,
+  /** Attributes and other fields of a refused resource that are looked at for it, and bytes of each attribute. */
+  refusalFieldsMax: 100,
+  refusalFieldBytesMax: 4 * KiB,
   /** Seconds that a sender is told to wait when it is refused for a reason that passes. */
   retryAfterSeconds: 1,
 

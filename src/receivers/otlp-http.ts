@@ -13,7 +13,7 @@ import { statusBytes } from '../transport/grpc/status.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
 import { type Coding, inflate, inflatesTooFar } from '../transport/inflate.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
-import { jsonToOtlp } from '../wire/otlp-json/index.ts'
+import { jsonToOtlp, type OtlpFromJson } from '../wire/otlp-json/index.ts'
 import { type OtlpReceiver, type OtlpSettings, signals, type Taken } from './otlp.ts'
 import { responseBytes, responseJson, statusJson } from './otlp-answers.ts'
 import { profilesRefusal } from './otlp-grpc.ts'
@@ -47,7 +47,9 @@ async function handle(receiver: OtlpReceiver, signal: OtlpSignal, request: HttpR
   let answer: Answer
   if (media instanceof GuidepostError) answer = answerFor(intake.refuse(media, 'content_type'))
   else {
-    const taken = await receive(receiver, signal, request, media, settings)
+    const taken = await receive(receiver, signal, request, media, settings).catch((error: unknown) =>
+      receiver.broke(error),
+    )
     answer = taken instanceof GuidepostError ? refusal(taken, media) : success(signal, taken, media)
   }
   intake.answered(answer.status, started)
@@ -103,8 +105,7 @@ async function messageOf(
     return inflatesTooFar(bytesMax)
   }
   if (media === 'application/x-protobuf') return plain
-  const converted = jsonToOtlp(signal, plain.chunks, plain.bytes, bytesMax)
-  plain.release()
+  const converted = convert(signal, plain, bytesMax)
   if (!('message' in converted)) {
     if (converted.isTooLarge === true) return inflatesTooFar(bytesMax)
     return permanent('GP_BODY_MALFORMED', `the body is not OTLP JSON: ${converted.problem}`)
@@ -118,6 +119,14 @@ async function messageOf(
     held = 0
   }
   return { chunks: [message], bytes: message.length, release }
+}
+
+function convert(signal: OtlpSignal, text: Body, bytesMax: number): OtlpFromJson {
+  try {
+    return jsonToOtlp(signal, text.chunks, text.bytes, bytesMax)
+  } finally {
+    text.release()
+  }
 }
 
 function mediaOf(contentType: string | undefined): Media | GuidepostError {

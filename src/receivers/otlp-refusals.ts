@@ -11,17 +11,24 @@ const messages: Readonly<Record<OtlpSignal, string>> = {
   logs: 'ExportLogsServiceRequest',
 }
 
-/** `resource {service.name="cart", …}` as far as it is short: its text attributes (Resource.attributes = 1). */
+/**
+ * `resource {service.name="cart", …}` as far as it is short: its text attributes (Resource.attributes = 1). Looks at a
+ * bounded part of it, since it may hold millions.
+ */
 export function nameOf(kernel: Kernel, row: number): string {
   const shown: string[] = []
   let bytes = 0
+  let looked = 0
+  const more = (): string => `resource {${[...shown, '…'].join(', ')}}`
   for (const resource of fields(kernel.itemBytes(row))) {
+    if (++looked > limits.refusalFieldsMax) return more()
     if (resource.number !== 1) continue
     for (const attribute of fields(resource.value)) {
+      if (++looked > limits.refusalFieldsMax) return more()
       const text = attribute.number === 1 ? textOf(attribute.value) : undefined
       if (text === undefined) continue
       bytes += text.length
-      if (bytes > limits.refusalTextBytes) return `resource {${[...shown, '…'].join(', ')}}`
+      if (bytes > limits.refusalTextBytes) return more()
       shown.push(text)
     }
   }
@@ -30,6 +37,7 @@ export function nameOf(kernel: Kernel, row: number): string {
 
 /** `key="value"` of a KeyValue (1 key, 2 value AnyValue) whose value is a string (AnyValue 1). */
 function textOf(keyValue: Buffer): string | undefined {
+  if (keyValue.length > limits.refusalFieldBytesMax) return undefined
   let key = ''
   let text: string | undefined
   for (const field of fields(keyValue)) {
@@ -55,12 +63,12 @@ export function malformed(problem: KernelProblem, signal: OtlpSignal): Guidepost
     case 'items':
       return permanent(
         'GP_BODY_TOO_LARGE',
-        `the request has more than ${limits.requestItemsMax} resources; send smaller batches`,
+        `the request has more than ${limits.requestItemsMax} resources or items; send smaller batches`,
       )
     case 'too_large':
       return permanent(
         'GP_BODY_TOO_LARGE',
-        `the request becomes more than ${limits.expandedBytesMax} bytes when it is stamped and split; send smaller batches`,
+        `the request becomes more than ${limits.expandedBytesMax} bytes or ${limits.requestRecordsMax} records when it is stamped and split by guid; send smaller batches`,
       )
     case 'unknown':
       return permanent(

@@ -94,13 +94,18 @@ export class OtlpReceiver {
     try {
       return await this.#export(request)
     } catch (error) {
-      this.#failed(error)
-      return this.intake.refuse(
-        retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error),
-      )
+      return this.broke(error)
     } finally {
       request.message.release()
     }
+  }
+
+  /** What a sender is told when something broke here: to try again. */
+  broke(error: unknown): GuidepostError {
+    this.#failed(error)
+    return this.intake.refuse(
+      retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error),
+    )
   }
 
   async #export(request: Export): Promise<Taken | GuidepostError> {
