@@ -153,6 +153,11 @@ export class GatewayFixture {
     return samplesOf(await this.metrics.registry.metrics())
   }
 
+  /** Takes nothing more, and waits for what is under way. */
+  async drain(): Promise<void> {
+    await this.#listeners.drain()
+  }
+
   async close(): Promise<void> {
     this.#listeners.destroy()
     await this.#listeners.drain()
