@@ -7,7 +7,7 @@
 
 import { stampName, stampNameBytes } from './rules'
 import { sameBytes } from './memory'
-import { fieldNumber, isAscii, isUtf8, length, readLength, readTag, readVarint, skipValue, wireType } from './wire'
+import { fieldNumber, isUtf8, length, readLength, readTag, readVarint, skipValue, wireType } from './wire'
 
 // Kinds of field. From MESSAGE on: a message, whose number follows.
 const UNKNOWN: u8 = 0
@@ -270,10 +270,10 @@ export function checkText(at: usize, end: usize): void {
 export function check(message: u32, at: usize, end: usize, level: i32): bool {
   if (level > levelsMax) return false
   const kinds = schema + (<usize>message << 5)
-  // Where a run of attributes with plain texts began; their bytes are looked at together.
-  let runAt: usize = 0
+  const start = at
+  // All bytes of the texts so far, one laid over the other: only when one is above 0x7f the texts are looked at in turn.
+  let seen = i8x16.splat(0)
   while (at < end) {
-    const fieldAt = at
     let field = <u32>load<u8>(at)
     let type = field & 7
     if (field < 0x80) {
@@ -298,15 +298,12 @@ export function check(message: u32, at: usize, end: usize, level: i32): bool {
       const valueEnd = at + bytes
       if (kind == <u8>(MESSAGE + ATTRIBUTE)) {
         if (isDeep && message != RESOURCE && isForged(at, valueEnd)) faults |= FAULT_FORGED
-        if (isPlain(at, valueEnd)) {
-          if (runAt == 0) runAt = fieldAt
-          at = valueEnd
-          continue
-        }
-        if (!checkAttribute(at, valueEnd, level + 1)) return false
+        const plain = plainText(at, valueEnd)
+        if (plain != 0) seen = v128.or(seen, bytesOf(at, plain - at))
+        else if (!check(PAIR, at, valueEnd, level + 1)) return false
       } else if (kind >= MESSAGE) {
         if (!check(<u32>(kind - MESSAGE), at, valueEnd, level + 1)) return false
-      } else if (kind == STRING) checkText(at, valueEnd)
+      } else if (kind == STRING) seen = v128.or(seen, bytesOf(at, bytes))
       else if (kind == ID16) {
         if (bytes != 16 && bytes != 0) faults |= FAULT_ID
       } else if (kind == ID8) {
@@ -333,13 +330,18 @@ export function check(message: u32, at: usize, end: usize, level: i32): bool {
       at = checkNumbers(kind, at, end, type)
       if (at == 0) return false
     }
-    if (runAt != 0) {
-      checkRun(runAt, fieldAt, level)
-      runAt = 0
-    }
   }
-  if (runAt != 0) checkRun(runAt, end, level)
+  if (i8x16.bitmask(seen) != 0) checkTexts(message, start, end)
   return true
+}
+
+/** The bytes of a text laid over each other; reads up to 15 bytes past a short one, and does not mind them. */
+@inline
+function bytesOf(at: usize, bytes: usize): v128 {
+  if (bytes < 16) return v128.and(v128.load(at), i8x16.lt_u(i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), i8x16.splat(<i8>bytes)))
+  let seen = v128.or(v128.load(at), v128.load(at + bytes - 16))
+  for (let i: usize = 16; i + 16 < bytes; i += 16) seen = v128.or(seen, v128.load(at + i))
+  return seen
 }
 
 /** Repeated numbers in either form; the address behind them, or 0. */
@@ -357,41 +359,45 @@ function checkNumbers(kind: u8, at: usize, end: usize, type: u32): usize {
   return at
 }
 
-/** True for the common attribute: a key and a string, once each, in order, both shorter than 128 bytes. */
+/**
+ * The common attribute: a key and one value, once each, in order, both shorter than 128 bytes, the value a string, number or
+ * bool. Where its text ends: at its end, or before a value that is no text; 0 for every other attribute.
+ */
 @inline
-function isPlain(at: usize, end: usize): bool {
+function plainText(at: usize, end: usize): usize {
   const n = <usize>load<u8>(at + 1)
   const value = at + 2 + (n & 0x7f)
   const m = <usize>load<u8>(value + 1)
-  return load<u8>(at) == 0x0a && n < 0x80 && load<u8>(value) == 0x12 && m < 0x80 && value + 2 + m == end &&
-    load<u8>(value + 2) == 0x0a && m >= 2 && <usize>load<u8>(value + 3) == m - 2
-}
-
-/** Attributes whose value is a number or a bool are common too; what is left takes the long way. */
-function checkAttribute(at: usize, end: usize, level: i32): bool {
-  const n = <usize>load<u8>(at + 1)
-  const value = at + 2 + (n & 0x7f)
-  if (load<u8>(at) == 0x0a && n < 0x80 && value < end && load<u8>(value) == 0x12 && value + 2 + <usize>load<u8>(value + 1) == end && end - value < 0x80) {
-    const tag = load<u8>(value + 2)
-    const isNumber = tag == 0x18 || tag == 0x10 ? readVarint(value + 3, end) == end : tag == 0x21 && end - value == 11
-    if (isNumber && level + 1 <= levelsMax) {
-      checkText(at + 2, value)
-      return true
-    }
+  if (load<u8>(at) != 0x0a || n >= 0x80 || load<u8>(value) != 0x12 || m >= 0x80 || m < 2 || value + 2 + m != end) return 0
+  const tag = load<u8>(value + 2)
+  if (tag == 0x0a) return <usize>load<u8>(value + 3) == m - 2 ? end : 0
+  if (tag == 0x18 || tag == 0x10) {
+    if (m > 8) return readVarint(value + 3, end) == end ? value : 0
+    // Of its bytes the last one alone is below 0x80.
+    const high = load<u64>(value + 3) & (<u64>0x8080808080808080 >> (72 - (<u64>m << 3)))
+    return high == <u64>0x0080808080808080 >> (72 - (<u64>m << 3)) ? value : 0
   }
-  return check(PAIR, at, end, level)
+  return tag == 0x21 && m == 9 ? value : 0
 }
 
-/** Looks at the texts of a run of plain attributes. */
-function checkRun(at: usize, end: usize, level: i32): void {
-  if (!isAscii(at, end)) checkTexts(at, end, level)
-}
-
-function checkTexts(at: usize, end: usize, level: i32): void {
+/** Looks at each text of a message that was checked, where one is not ASCII; nested messages have done so themselves. */
+function checkTexts(message: u32, at: usize, end: usize): void {
+  const kinds = schema + (<usize>message << 5)
   while (at < end) {
-    at = readLength(readTag(at, end), end)
+    at = readTag(at, end)
+    const kind = fieldNumber < 32 ? load<u8>(kinds + <usize>fieldNumber) : UNKNOWN
+    if (kind != STRING && kind != <u8>(MESSAGE + ATTRIBUTE)) {
+      at = skipValue(at, end, wireType)
+      continue
+    }
+    at = readLength(at, end)
     const last = at + length
-    check(PAIR, at, last, level + 1)
+    // In a plain attribute all between the texts is ASCII, so that they may be looked at as one.
+    if (kind == STRING) checkText(at, last)
+    else {
+      const plain = plainText(at, last)
+      if (plain != 0) checkText(at, plain)
+    }
     at = last
   }
 }
