@@ -1,7 +1,9 @@
 /** Senders that flood, crumble or reset, beside an honest one: it loses nothing and does not wait long. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import test, { after } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { encodeOtlp, itemsOfRecord } from '../support/otlp-items.ts'
 import { portOf } from '../support/otlp-program.ts'
 import { framed, RawGrpc, type RawReply, replyOf } from '../support/otlp-raw-grpc.ts'
@@ -92,19 +94,11 @@ test('1,000 streams at once on one connection, each taken or told to try again',
 
 test('calls that are reset as soon as they are opened, again and again, on new connections', async (context) => {
   const said = await besideHonest('resets', async () => {
-    const endMs = performance.now() + 2_000
-    let resets = 0
-    while (performance.now() < endMs) {
-      const grpc = await RawGrpc.connect(port)
-      for (let i = 0; i < 1_500 && !grpc.session.destroyed && !grpc.session.closed; i++) {
-        const stream = grpc.open(path)
-        stream.write(framed(messageOf('resets', `${resets}`)).subarray(0, resets % 40))
-        stream.close(8)
-        resets++
-        if (i % 50 === 49) await turn()
-      }
-      await grpc.close()
-    }
+    const flood = new Worker(new URL('../support/otlp-reset-flood.ts', import.meta.url), {
+      workerData: { port, path, ms: 2_000, message: framed(messageOf('resets', 'r')) },
+    })
+    const [resets] = (await once(flood, 'message')) as [number]
+    await flood.terminate()
     assert.ok(resets > 1_000, `${resets} resets`)
   })
   context.diagnostic(said)
