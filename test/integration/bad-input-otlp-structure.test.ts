@@ -227,8 +227,7 @@ for (const signal of otlpSignals) {
     const messages = new Map(schema.map((place) => [place.above.map(({ name }) => name).join('.'), place]))
     await each([...messages.values()], async (place) => {
       const id = `later ${place.name}`
-      const more = place.above.length === 0 ? requestOf(signal, id) : Buffer.alloc(0)
-      const body = Buffer.concat([requestAt(signal, place, id, later), more])
+      const body = Buffer.concat([requestAt(signal, place, id, later), requestOf(signal, id)])
       const told = await world.send('grpc', signal, body, guidHeader)
       assert.equal(told.code, 0, `${id}: ${told.text}`)
       const record = world.stored.find((one) => itemsOfRecord(one).some((item) => item.id === id))
