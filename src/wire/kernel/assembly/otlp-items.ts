@@ -71,3 +71,26 @@ export function itemsOf(message: u32, at: usize, end: usize): i32 {
   if (message > SUMMARY_POINT) return fieldsOf(at, end, 1)
   return scopeItems(message, at, end)
 }
+
+/** The same for a Scope* or the data of a Metric, but it stops at `most`. */
+export function itemsUpTo(message: u32, at: usize, end: usize, most: i32): i32 {
+  if (message == SCOPE_METRICS) {
+    let items = 0
+    while (at < end && items < most) {
+      at = readTag(at, end)
+      const field = fieldNumber
+      const fieldEnd = skipValue(at, end, wireType)
+      if (field == 2) items += metricItems(readLength(at, end), fieldEnd)
+      at = fieldEnd
+    }
+    return items
+  }
+  const item: u32 = message > SUMMARY_POINT ? 1 : 2
+  let items = 0
+  while (at < end && items < most) {
+    at = readTag(at, end)
+    if (fieldNumber == item) items++
+    at = skipValue(at, end, wireType)
+  }
+  return items
+}

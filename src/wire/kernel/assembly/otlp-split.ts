@@ -9,7 +9,7 @@
 // record needs, and what follows it moves when it turns out shorter.
 
 import { E_MEMORY, E_TOO_LARGE, arenaResize, arenaTake, copyLoose } from './memory'
-import { isStrange, itemsOf } from './otlp-items'
+import { isStrange, itemsOf, itemsUpTo } from './otlp-items'
 import { METRIC, RESOURCE_SPANS, SCOPE_LOGS, SCOPE_SPANS, SUMMARY, SUMMARY_POINT, isForged, nestedIn } from './otlp-schema'
 import { ROW, SLOT, partAt, partCount, partNew, partsTake, rowCount, rows, slots, verdicts } from './plan'
 import { fieldNumber, length, readLength, readTag, skipValue, varintBytes, wireType, writeVarint } from './wire'
@@ -284,9 +284,11 @@ function copyRun(from: usize, to: usize): bool {
 
 /** A Scope*, a Metric or its data: whole when a part can hold it, else cut. 0 or a code. */
 function cutChild(message: u32, tag: u32, level: i32, fieldAt: usize, at: usize, end: usize): i32 {
-  const items = itemsOf(message, at, end)
+  let isWhole = headsBytes(level) + (end - fieldAt) <= partBytesMax
+  // What is to be cut is not counted beforehand, but for one item, which cannot be.
+  const items = isWhole || message == METRIC ? itemsOf(message, at, end) : itemsUpTo(message, at, end, 2)
   if (items == 0) return 0
-  const isWhole = items == 1 || (message == METRIC && isStrange) || headsBytes(level) + (end - fieldAt) <= partBytesMax
+  if (items == 1 || (message == METRIC && isStrange)) isWhole = true
   const next = <usize>(level + 1) << 2
   if (!isWhole) {
     const head = <usize>load<u32>(headAt + next - 4) + <usize>load<u32>(headBytes + next - 4)
@@ -302,7 +304,7 @@ function cutChild(message: u32, tag: u32, level: i32, fieldAt: usize, at: usize,
   const code = makeRoom(level, end - fieldAt)
   if (code < 0) return code
   out = put(out, fieldAt, end)
-  partItems += items
+  partItems += itemsOf(message, at, end)
   return 0
 }
 

@@ -166,6 +166,8 @@ function walkResources(signal: u32, row: usize, itemsMax: i32, active: u32, opaq
     at = last
   }
   itemCountOtlp += items
+  // The row has 28 bits for it, far more than any request may have.
+  if (keptBytes >= 1 << 28) return E_TOO_LARGE
   const tuple = items == 0 ? 0 : tupleOf(found, active, opaque | notText, wantExisting)
   if (tuple < 0) return tuple
   store<u32>(row, items, 8)
