@@ -116,6 +116,9 @@ function putHead(out: usize, message: u32, at: usize, end: usize): usize {
     at = skipValue(at, end, wireType)
     if (childOf(message, field) >= 0 || (message < SCOPE_SPANS && field == 1)) {
       out = put(out, from, fieldAt)
+      // Items mostly stand in a row.
+      const tag = load<u8>(fieldAt)
+      while (at < end && tag < 0x80 && load<u8>(at) == tag) at = readLength(at + 1, end) + length
       from = at
     }
   }
@@ -267,11 +270,20 @@ function cut(message: u32, level: i32, at: usize, end: usize): i32 {
         runEnd = last
         partItems++
       }
+      at = last
+      const room = partBytesMax - min(partBytesMax, out - partStart)
+      while (tag < 0x80 && at < end && <u32>load<u8>(at) == tag) {
+        const next = readLength(at + 1, end) + length
+        if (next - runAt > room) break
+        at = next
+        runEnd = next
+        partItems++
+      }
     } else {
       const code = cutChild(child, tag, level, fieldAt, at, last)
       if (code < 0) return code
+      at = last
     }
-    at = last
   }
   return runAt == 0 || copyRun(runAt, runEnd) ? 0 : E_MEMORY
 }
