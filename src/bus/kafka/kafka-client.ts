@@ -1,5 +1,4 @@
 /** A Kafka cluster by way of @platformatic/kafka: topics and producers, without queues or policy. */
-import { zstdCompressSync } from 'node:zlib'
 import {
   Admin,
   type Base,
@@ -18,13 +17,13 @@ import {
   type PartitionProducer,
   type TopicFacts,
 } from '../partition-producer.ts'
-import { zstdOptions } from '../zstd.ts'
+import { compressNow } from '../zstd.ts'
 import { connectionOptions } from './kafka-options.ts'
 
 // The library's table of codecs is public and has no option for the level; this entry serves this process's producers.
 Object.assign(compressionsAlgorithms.zstd, {
   compressSync: (data: Buffer | { readonly buffer: Buffer }) =>
-    zstdCompressSync(Buffer.isBuffer(data) ? data : data.buffer, zstdOptions),
+    compressNow(Buffer.isBuffer(data) ? data : data.buffer),
 })
 
 const inSyncName = 'min.insync.replicas'

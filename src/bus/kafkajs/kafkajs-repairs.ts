@@ -10,11 +10,10 @@
  */
 import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
-import { zstdCompress, zstdDecompress } from 'node:zlib'
+import { zstdDecompress } from 'node:zlib'
 import kafkajs from 'kafkajs'
-import { zstdOptions } from '../zstd.ts'
+import { compressSoon } from '../zstd.ts'
 
-const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 
 interface RequestQueue {
@@ -28,7 +27,7 @@ export function prepareKafkajs(): void {
   if (isPrepared) return
   isPrepared = true
   kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
-    compress: (encoder: { readonly buffer: Buffer }) => compress(encoder.buffer, zstdOptions),
+    compress: (encoder: { readonly buffer: Buffer }) => compressSoon(encoder.buffer),
     decompress: (buffer: Buffer) => decompress(buffer),
   })
   calmRequestQueue()
