@@ -17,6 +17,8 @@ import type { Scanner } from './scanner.ts'
 const quote = 0x22
 const backslash = 0x5c
 
+const oldKeys = /^instrumentation(Library|_library_)(Spans|Metrics|Logs|spans|metrics|logs)$/
+
 /** AnyValue's whole number, and the tag of its double. */
 const anyInteger = 'intValue'
 const anyDoubleTag = 4 * 8 + 1
@@ -88,7 +90,9 @@ export class Converter {
     if (byte === quote) {
       scanner.at = at + 1
       scanner.expect(':', ': after the key')
-      return message.find(bytes, from, at, hash)
+      const field = message.find(bytes, from, at, hash)
+      if (field === undefined && at - from <= keyBytesMax) refuseOld(bytes, from, at)
+      return field
     }
     scanner.skipKey()
     if (!scanner.hasEscapes || scanner.length > keyBytesMax) return undefined
@@ -341,6 +345,12 @@ export class Converter {
     const { from, hasEscapes } = this.#scanner
     return new Malformed(at === undefined || hasEscapes ? from : at, `expected ${expected}`)
   }
+}
+
+/** Items under the keys of OTLP before 0.19 would vanish as unknown ones do. */
+function refuseOld(bytes: Buffer, from: number, to: number): void {
+  const key = bytes.toString('latin1', from, to)
+  if (oldKeys.test(key)) throw new Malformed(from, `expected the keys of OTLP 0.19 or later, found ${key}`)
 }
 
 function isWithin32Bits({ low, high }: NumberText, isSigned: boolean): boolean {

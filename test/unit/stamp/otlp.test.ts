@@ -346,6 +346,16 @@ test('the messages of another signal are refused', () => {
   }
 })
 
+test('scopes where OTLP before 0.19 had them are refused: some readers look there, and nobody checked them', () => {
+  const scopes = encodeOtlp('traces', { resourceSpans: [{ scopeSpans: [{ spans: [{ name: 'old' }] }] }] })
+  // From the Resource* (tag, length) to its field 2 (tag, length), whose contents get the tag of field 1000.
+  const contents = scopes.subarray(4)
+  const old = Buffer.concat([Buffer.of(0xc2, 0x3e, contents.length), contents])
+  for (const whole of [old, Buffer.concat([scopes.subarray(2), old])]) {
+    assert.equal(stampOtlp(kernel, 'traces', lengthDelimited(1, whole), otlpRulesOf(base)), 'protobuf')
+  }
+})
+
 test('fields of a later version pass, and a message of nothing else is refused', () => {
   const later = Buffer.concat([Buffer.of(0xc2, 0x3e, 3), Buffer.from('new')])
   const payload = Buffer.concat([later, traces(undefined, [span('a')]), later])

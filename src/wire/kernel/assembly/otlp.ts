@@ -45,6 +45,8 @@ export let itemCountOtlp: i32 = 0
 /** State of a row that `planOtlp` has written already. */
 const WRITTEN: i32 = 0x7fffffff
 
+const OLD_SCOPES: u32 = 1000
+
 const EXISTING: u32 = 1
 const DEEP: u32 = 2
 
@@ -145,6 +147,8 @@ function walkResources(signal: u32, row: usize, itemsMax: i32, active: u32, opaq
     if (at == 0) return E_PROTOBUF
     const field = fieldNumber
     if (field > 3) {
+      // Where OTLP before 0.19 had its scopes. Some readers still look there, so that nothing unchecked may pass.
+      if (field == OLD_SCOPES) return E_PROTOBUF
       at = skipValue(at, end, wireType)
       if (at == 0) return E_PROTOBUF
       continue

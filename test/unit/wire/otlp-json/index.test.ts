@@ -263,3 +263,10 @@ test('a whole number beyond 64 bits, which SDKs for JavaScript write as intValue
   assert.match(value('9223372036854775807'), /"int_value":"9223372036854775807"/)
   assert.match(value('1e3'), /"int_value":"1000"/)
 })
+
+test('items under the keys of OTLP before 0.19 are refused, since they would vanish', () => {
+  for (const key of ['instrumentationLibrarySpans', 'instrumentation_library_spans']) {
+    const result = convert(`{"resourceSpans":[{"${key}":[{"spans":[{}]}]}]}`)
+    assert.ok('problem' in result && /expected the keys of OTLP 0\.19 or later/.test(result.problem))
+  }
+})
