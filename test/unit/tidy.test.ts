@@ -49,6 +49,9 @@ const ENTRIES: Record<string, string> = {
 
 /** Numbers of 1,000 and more that bound nothing: `file: literal`, with what they are. */
 const NUMBERS: Record<string, string> = {
+  'src/guidepost.mjs: 32 * 1024 * 1024': 'what glibc calls a large buffer; the launcher imports nothing',
+  'src/guidepost.mjs: 64 * 1024 * 1024': 'free memory that glibc keeps',
+  'src/guidepost.mjs: 16 * 1024 * 1024': 'memory that glibc takes at once',
   'src/bus/log/log-bus.ts: 3_600_000': 'milliseconds of an hour',
   'src/segment/retention.ts: 3_600_000': 'milliseconds of an hour',
   'src/bus/partition.ts: 0x9747b28c': "murmur2's seed",

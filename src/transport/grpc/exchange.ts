@@ -33,6 +33,8 @@ export interface Connection {
   readonly socket: Socket
   /** Calls that are not at their end. */
   calls: number
+  /** A call of it was taken. */
+  hasServed: boolean
   /** Open streams of the small services. */
   services: number
 }
@@ -84,6 +86,7 @@ export abstract class Exchange implements GrpcCall {
     this.deadline = start.timeoutMs === undefined ? undefined : this.startedMs + start.timeoutMs
     host.calls.add(this)
     start.connection.calls++
+    start.connection.hasServed = true
     this.stream.on('close', () => {
       if (!this.isAnswered) this.isCancelled = true
       start.connection.calls--

@@ -149,8 +149,11 @@ export class GrpcListener {
     server.prependListener('connection', (socket: Socket) => this.#keep(socket))
     server.on('session', (session: KnownSession) => this.#begin(session))
     server.on('stream', (stream, headers, _flags, rawHeaders) => this.#open(stream, headers, rawHeaders))
-    server.on('sessionError', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') this.#options.refused('http')
+    server.on('sessionError', (error: NodeJS.ErrnoException, session: KnownSession) => {
+      const isGone = error.code === 'ECONNRESET' || error.code === 'EPIPE'
+      // grpc-go's goodbye is a GOAWAY that names its last stream, which nghttp2 takes for an error.
+      const isGoodbye = session[connectionKey]?.hasServed === true && session[connectionKey].calls === 0
+      if (!isGone && !isGoodbye) this.#options.refused('http')
     })
     server.listen(port, host)
     await once(server, 'listening')
@@ -172,6 +175,7 @@ export class GrpcListener {
       peer: socket.remoteAddress ?? '',
       socket,
       calls: 0,
+      hasServed: false,
       services: 0,
     }
     session.setLocalWindowSize(limits.grpcConnectionWindowBytes)
