@@ -1,18 +1,16 @@
 /**
  * The OpenTelemetry Collector as the peer: OTLP → guid into the resource → Kafka, each call answered when the broker has
- * acknowledged it. bench/peers/README.md says how it is built; it is looked for in the cache folder.
+ * acknowledged it. bench/peers/README.md says how it is built.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { homedir, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MiB } from '../../src/limits.ts'
 
-const version = '0.145.0'
 const startMsMax = 20_000
 const stopMsMax = 20_000
 /** Below the topic's own bound, which counts the batch's frame too. */
@@ -65,12 +63,12 @@ service:
 `
 }
 
-/** Where the Collector is, or an error that says how to have it. */
+/** Where the Collector is; it is built when the cache does not hold it. */
 function findCollector(): string {
-  const cache = process.env['GUIDEPOST_CACHE'] ?? path.join(homedir(), '.cache', 'guidepost')
-  const file = path.join(cache, `otelcol-${version}`)
-  if (existsSync(file)) return file
-  throw new Error(`no Collector at ${file}; bench/peers/README.md says how to build it`)
+  const script = path.join(import.meta.dirname, '../peers/build-otelcol')
+  const { status, stdout } = spawnSync(script, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+  if (status === 0) return stdout.trim()
+  throw new Error('no Collector, and it cannot be built; bench/peers/README.md says what that needs')
 }
 
 export class Collector {
