@@ -43,6 +43,11 @@ export class GuidepostError extends Error {
   }
 }
 
+/** An error as the label `reason` of a metric: its code without the prefix, in lower case. */
+export function reasonOf({ code }: GuidepostError): string {
+  return code.slice('GP_'.length).toLowerCase()
+}
+
 /** A failure that passes: the sender should try again. */
 export function retryable(code: ErrorCode, message: string, cause?: unknown): GuidepostError {
   return new GuidepostError(code, message, { canRetry: true, cause })

@@ -1,9 +1,9 @@
 /** The ports that senders connect to: opened, reloaded, drained and closed together. */
 import type { Config, ListenerConfig } from './config/config.ts'
-import { services, unimplemented } from './receivers/otlp-grpc.ts'
 import type { Receivers } from './receivers/receivers.ts'
 import type { ByteBudget } from './transport/body.ts'
 import { GrpcListener } from './transport/grpc/listener.ts'
+import type { GrpcServices } from './transport/grpc/method.ts'
 import { HttpListener, type HttpRoute } from './transport/http.ts'
 
 export interface ListenersOptions {
@@ -42,7 +42,9 @@ export class Listeners {
     const { receivers } = this.#options
     const { http, otlpGrpc, otlpHttp } = config.listeners
     if (http !== undefined) await this.#openHttp(config, 'http', http, receivers.httpRoutes())
-    if (otlpGrpc !== undefined) await this.#openGrpc(config, otlpGrpc)
+    if (otlpGrpc !== undefined) {
+      await this.#openGrpc(config, 'otlpGrpc', otlpGrpc, receivers.otlpGrpcServices())
+    }
     if (otlpHttp !== undefined) await this.#openHttp(config, 'otlpHttp', otlpHttp, receivers.otlpHttpRoutes())
   }
 
@@ -75,16 +77,17 @@ export class Listeners {
     )
   }
 
-  async #openGrpc(config: Config, at: ListenerConfig): Promise<void> {
-    const { receivers, budget, isServing } = this.#options
+  async #openGrpc(
+    config: Config,
+    key: 'otlpGrpc',
+    at: ListenerConfig,
+    services: GrpcServices,
+  ): Promise<void> {
+    const { budget, isServing } = this.#options
     const { connections, requestMs, messageBytes } = config.limits
-    const listener = new GrpcListener({
-      ...this.#common('otlpGrpc', at),
-      ...{ connections, requestMs, messageBytes, budget, isServing, unimplemented },
-      methods: receivers.otlpGrpcMethods(),
-      services: Object.values(services),
-    })
-    await this.#listen('otlpGrpc', at, listener)
+    const bounds = { connections, requestMs, messageBytes, budget }
+    const listener = new GrpcListener({ ...this.#common(key, at), ...bounds, ...services, isServing })
+    await this.#listen(key, at, listener)
   }
 
   async #listen(key: OpenPort['key'], { host }: ListenerConfig, listener: Listener): Promise<void> {

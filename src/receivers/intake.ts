@@ -3,7 +3,7 @@
  * the batcher, and keeping the books. What a body means and how it is answered is each receiver's own.
  */
 import type { Bus, Encoding, Topic } from '../bus/bus.ts'
-import { type GuidepostError, permanent, retryable } from '../errors.ts'
+import { type GuidepostError, permanent, reasonOf, retryable } from '../errors.ts'
 import type { Batcher, Destination, RecordSource } from '../route/batcher.ts'
 import type { Submission } from '../route/submission.ts'
 import { type Guid, isGuid } from '../stamp/guid.ts'
@@ -162,9 +162,4 @@ export class KernelRecords implements StampedSource {
   copy(i: number, target: Buffer, targetAt: number): void {
     this.#kernel.copyPart(i, target, targetAt)
   }
-}
-
-/** The label of a refused request's counter. */
-function reasonOf(error: GuidepostError): string {
-  return error.code.slice('GP_'.length).toLowerCase()
 }

@@ -1,38 +1,39 @@
 /** OTLP over gRPC: the Export methods of the three services (opentelemetry-proto, collector/<signal>/v1). */
 import { GuidepostError } from '../errors.ts'
 import type { Body } from '../transport/body.ts'
-import type { GrpcCall, GrpcMethod } from '../transport/grpc/method.ts'
-import { statusOf } from '../transport/grpc/status.ts'
+import type { GrpcCall, GrpcMethod, GrpcServices } from '../transport/grpc/method.ts'
+import { statusOf } from '../transport/rpc-status.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
 import { type OtlpReceiver, signals } from './otlp.ts'
 import { responseBytes } from './otlp-answers.ts'
+import { profilesRefusal } from './otlp-refusals.ts'
 
-/** The services by their full names, for reflection and health. */
-export const services: Readonly<Record<OtlpSignal, string>> = {
+const services: Readonly<Record<OtlpSignal, string>> = {
   traces: 'opentelemetry.proto.collector.trace.v1.TraceService',
   metrics: 'opentelemetry.proto.collector.metrics.v1.MetricsService',
   logs: 'opentelemetry.proto.collector.logs.v1.LogsService',
 }
 
-export const profilesRefusal =
-  'profiles are not taken: their messages share one dictionary and cannot be split by guid; switch the exporter of profiles off'
-
-/** Known methods that are not served, with what their senders are told. */
-export const unimplemented: ReadonlyMap<string, string> = new Map([
+const unimplemented: ReadonlyMap<string, string> = new Map([
   ['/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export', profilesRefusal],
   ['/opentelemetry.proto.collector.profiles.v1experimental.ProfilesService/Export', profilesRefusal],
 ])
 
-export function grpcMethods(receiver: OtlpReceiver): GrpcMethod[] {
+export function grpcServices(receiver: OtlpReceiver): GrpcServices {
+  const methods = signals.map((signal) => methodOf(receiver, signal))
+  return { services: Object.values(services), methods, unimplemented }
+}
+
+function methodOf(receiver: OtlpReceiver, signal: OtlpSignal): GrpcMethod {
   const { intake } = receiver
-  return signals.map((signal) => ({
+  return {
     path: `/${services[signal]}/Export`,
     admit: () => {
       const refusal = intake.closed()
       return refusal && intake.refuse(refusal)
     },
     handle: (call, message) => handle(receiver, signal, call, message),
-  }))
+  }
 }
 
 async function handle(

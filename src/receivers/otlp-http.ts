@@ -9,14 +9,14 @@
 import { GuidepostError, permanent } from '../errors.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
 import { admit, type Body, overloaded, readBody } from '../transport/body.ts'
-import { statusBytes } from '../transport/grpc/status.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
 import { type Coding, inflate, inflatesTooFar } from '../transport/inflate.ts'
+import { statusBytes, statusJson } from '../transport/rpc-status.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
 import { jsonToOtlp, type OtlpFromJson } from '../wire/otlp-json/index.ts'
 import { type OtlpReceiver, type OtlpSettings, signals, type Taken } from './otlp.ts'
-import { responseBytes, responseJson, statusJson } from './otlp-answers.ts'
-import { profilesRefusal } from './otlp-grpc.ts'
+import { responseBytes, responseJson } from './otlp-answers.ts'
+import { profilesRefusal } from './otlp-refusals.ts'
 
 type Media = 'application/x-protobuf' | 'application/json'
 

@@ -11,6 +11,10 @@ const messages: Readonly<Record<OtlpSignal, string>> = {
   logs: 'ExportLogsServiceRequest',
 }
 
+/** What senders of profiles are told; `otlp.ts` says why. */
+export const profilesRefusal =
+  'profiles are not taken: their messages share one dictionary and cannot be split by guid; switch the exporter of profiles off'
+
 /**
  * `resource {service.name="cart", …}` as far as it is short: its text attributes (Resource.attributes = 1). Looks at a
  * bounded part of it, since it may hold millions.

@@ -8,11 +8,11 @@ import { GuidTable } from '../stamp/guid.ts'
 import { GuidRules, type ItemSourceKind } from '../stamp/guid-rules.ts'
 import type { Ledger, Signal } from '../telemetry/ledger.ts'
 import { corsPolicy } from '../transport/cors.ts'
-import type { GrpcMethod } from '../transport/grpc/method.ts'
+import type { GrpcServices } from '../transport/grpc/method.ts'
 import type { HttpRoute } from '../transport/http.ts'
 import type { IntakeOptions } from './intake.ts'
 import * as otlp from './otlp.ts'
-import { grpcMethods } from './otlp-grpc.ts'
+import { grpcServices } from './otlp-grpc.ts'
 import { httpRoutes } from './otlp-http.ts'
 import * as remoteWrite from './prometheus-remote-write.ts'
 
@@ -54,8 +54,9 @@ export class Receivers {
     return this.#otlp === undefined ? [] : httpRoutes(this.#otlp)
   }
 
-  otlpGrpcMethods(): GrpcMethod[] {
-    return this.#otlp === undefined ? [] : grpcMethods(this.#otlp)
+  otlpGrpcServices(): GrpcServices {
+    const none = { services: [], methods: [], unimplemented: new Map() }
+    return this.#otlp === undefined ? none : grpcServices(this.#otlp)
   }
 
   #remoteWriteSettings(config: Config): remoteWrite.RemoteWriteSettings {

@@ -14,6 +14,11 @@ export function varint(value: number): Buffer {
   return Buffer.from(bytes)
 }
 
+/** A varint field: tag, value. `value` is a non-negative integer below 2^32. */
+export function varintField(field: number, value: number): Buffer {
+  return Buffer.concat([varint(field << 3), varint(value)])
+}
+
 /** A length-delimited field: tag, length, bytes. `field` is below 16. */
 export function lengthDelimited(field: number, value: Buffer): Buffer {
   return Buffer.concat([Buffer.of((field << 3) | 2), varint(value.length), value])

@@ -5,12 +5,13 @@
  */
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import { type GuidepostError, permanent } from '../../errors.ts'
+import { type GuidepostError, permanent, reasonOf } from '../../errors.ts'
 import type { ByteBudget } from '../body.ts'
 import type { Coding } from '../inflate.ts'
+import { type GrpcStatusCode, statusOf } from '../rpc-status.ts'
 import { acceptedEncodings } from './call-start.ts'
 import type { GrpcCall } from './method.ts'
-import { errorTrailers, type GrpcStatusCode, statusOf } from './status.ts'
+import { errorTrailers } from './trailers.ts'
 
 /** What the calls of one listener share. */
 export interface CallHost {
@@ -153,7 +154,7 @@ export abstract class Exchange implements GrpcCall {
   /** As `fail`, and the refusal is counted, since no method knows of it. */
   protected refuse(error: GuidepostError, code?: GrpcStatusCode): void {
     if (!this.canAnswer) return
-    this.host.refused(error.code.slice('GP_'.length).toLowerCase())
+    this.host.refused(reasonOf(error))
     this.fail(error, code)
   }
 

@@ -11,7 +11,7 @@
  *   ServiceDescriptorProto  1 name, 2 method { 1 name, 2 input_type, 3 output_type, 5 client_, 6 server_streaming }
  */
 import protobuf from 'protobufjs'
-import { lengthDelimited, varint } from '../../wire/protobuf.ts'
+import { lengthDelimited, varintField } from '../../wire/protobuf.ts'
 
 export type TopLevel = protobuf.Type | protobuf.Enum | protobuf.Service
 
@@ -50,7 +50,7 @@ function messageBytes(type: protobuf.Type): Buffer {
     if (typeof reserved === 'string') parts.push(text(10, reserved))
     else {
       const [first, last] = reserved as [number, number]
-      parts.push(lengthDelimited(9, Buffer.concat([integer(1, first), integer(2, last + 1)])))
+      parts.push(lengthDelimited(9, Buffer.concat([varintField(1, first), varintField(2, last + 1)])))
     }
   }
   return Buffer.concat(parts)
@@ -81,34 +81,40 @@ const scalars: Readonly<Record<string, number>> = {
 function fieldBytes(field: protobuf.Field, oneofs: readonly protobuf.OneOf[]): Buffer {
   const isMap = field instanceof protobuf.MapField
   const label = field.repeated || isMap ? LABEL_REPEATED : LABEL_OPTIONAL
-  const parts = [text(1, field.name), integer(3, field.id), integer(4, label)]
+  const parts = [text(1, field.name), varintField(3, field.id), varintField(4, label)]
   if (isMap) {
     const entry = `${field.parent?.fullName}.${entryName(field)}`
-    parts.push(integer(5, TYPE_MESSAGE), text(6, entry))
+    parts.push(varintField(5, TYPE_MESSAGE), text(6, entry))
   } else parts.push(typeBytes(field))
   const oneof = field.partOf
-  if (oneof !== null) parts.push(integer(9, oneofs.indexOf(oneof)))
+  if (oneof !== null) parts.push(varintField(9, oneofs.indexOf(oneof)))
   parts.push(text(10, protobuf.util.camelCase(field.name)))
-  if (oneof !== null && isSynthetic(oneof)) parts.push(integer(17, 1))
+  if (oneof !== null && isSynthetic(oneof)) parts.push(varintField(17, 1))
   return Buffer.concat(parts)
 }
 
 /** `type`, and `type_name` when it is a message or an enumeration. */
 function typeBytes(field: Pick<protobuf.Field, 'type' | 'resolvedType'>): Buffer {
   const resolved = field.resolvedType
-  if (resolved === null) return integer(5, scalars[field.type]!)
+  if (resolved === null) return varintField(5, scalars[field.type]!)
   const type = resolved instanceof protobuf.Enum ? TYPE_ENUM : TYPE_MESSAGE
-  return Buffer.concat([integer(5, type), text(6, resolved.fullName)])
+  return Buffer.concat([varintField(5, type), text(6, resolved.fullName)])
 }
 
 function mapEntryBytes(field: protobuf.MapField): Buffer {
   const entryField = (name: string, number: number, type: Buffer): Buffer =>
-    Buffer.concat([text(1, name), integer(3, number), integer(4, LABEL_OPTIONAL), type, text(10, name)])
+    Buffer.concat([
+      text(1, name),
+      varintField(3, number),
+      varintField(4, LABEL_OPTIONAL),
+      type,
+      text(10, name),
+    ])
   return Buffer.concat([
     text(1, entryName(field)),
-    lengthDelimited(2, entryField('key', 1, integer(5, scalars[field.keyType]!))),
+    lengthDelimited(2, entryField('key', 1, varintField(5, scalars[field.keyType]!))),
     lengthDelimited(2, entryField('value', 2, typeBytes(field))),
-    lengthDelimited(7, integer(7, 1)),
+    lengthDelimited(7, varintField(7, 1)),
   ])
 }
 
@@ -124,7 +130,7 @@ function isSynthetic(oneof: protobuf.OneOf): boolean {
 
 function enumBytes(type: protobuf.Enum): Buffer {
   const values = Object.entries(type.values).map(([name, number]) =>
-    lengthDelimited(2, Buffer.concat([text(1, name), integer(2, number)])),
+    lengthDelimited(2, Buffer.concat([text(1, name), varintField(2, number)])),
   )
   return Buffer.concat([text(1, type.name), ...values])
 }
@@ -137,8 +143,8 @@ function serviceBytes(service: protobuf.Service): Buffer {
         text(1, method.name),
         text(2, method.resolvedRequestType?.fullName ?? ''),
         text(3, method.resolvedResponseType?.fullName ?? ''),
-        ...(method.requestStream ? [integer(5, 1)] : []),
-        ...(method.responseStream ? [integer(6, 1)] : []),
+        ...(method.requestStream ? [varintField(5, 1)] : []),
+        ...(method.responseStream ? [varintField(6, 1)] : []),
       ]),
     ),
   )
@@ -147,8 +153,4 @@ function serviceBytes(service: protobuf.Service): Buffer {
 
 function text(field: number, value: string): Buffer {
   return lengthDelimited(field, Buffer.from(value))
-}
-
-function integer(field: number, value: number): Buffer {
-  return Buffer.concat([varint(field << 3), varint(value)])
 }

@@ -5,9 +5,9 @@
  *   HealthCheckRequest 1 service; HealthCheckResponse 1 status; HealthListResponse 1 statuses (map: 1 key, 2 value)
  */
 import { permanent } from '../../errors.ts'
-import { fields, lengthDelimited, varint } from '../../wire/protobuf.ts'
+import { fields, lengthDelimited, varintField } from '../../wire/protobuf.ts'
+import { GrpcStatus } from '../rpc-status.ts'
 import type { StreamAnswers, StreamMethod, StreamReader } from './method.ts'
-import { GrpcStatus } from './status.ts'
 
 export const HEALTH_SERVICE = 'grpc.health.v1.Health'
 
@@ -89,5 +89,5 @@ function serviceOf(message: Buffer): string {
 }
 
 function response(status: number): Buffer {
-  return Buffer.concat([Buffer.of(1 << 3), varint(status)])
+  return varintField(1, status)
 }

@@ -13,19 +13,19 @@ import {
   type ServerOptions,
 } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
-import { GuidepostError, permanent, retryable } from '../../errors.ts'
+import { GuidepostError, permanent, reasonOf, retryable } from '../../errors.ts'
 import { limits, MiB } from '../../limits.ts'
 import { type ByteBudget, overloaded } from '../body.ts'
 import { listenError } from '../listen-error.ts'
 import { callBytes, codingOf, notGrpcAnswer, timeoutMsOf } from './call-start.ts'
 import { type CallHost, type Connection, type Exchange, endWithError, stopReading } from './exchange.ts'
 import { healthMethods } from './health.ts'
-import type { GrpcMethod, StreamMethod } from './method.ts'
+import type { GrpcMethod, GrpcServices, StreamMethod } from './method.ts'
 import { reflectionMethods } from './reflection.ts'
 import { StreamingCall } from './streaming.ts'
 import { UnaryCall } from './unary.ts'
 
-export interface GrpcListenerOptions {
+export interface GrpcListenerOptions extends GrpcServices {
   readonly host: string
   readonly port: number
   /** The block of the configuration that has host and port, for messages. */
@@ -36,11 +36,6 @@ export interface GrpcListenerOptions {
   /** Bytes of a message, as it comes and inflated. */
   readonly messageBytes: number
   readonly budget: ByteBudget
-  readonly methods: readonly GrpcMethod[]
-  /** Paths that are known and not served, each with the reason. */
-  readonly unimplemented: ReadonlyMap<string, string>
-  /** Full names of the services, for health and reflection. */
-  readonly services: readonly string[]
   /** For the health service. */
   readonly isServing: () => boolean
   /** A call was refused here, before any method saw it, or after `admit` and before `handle`. */
@@ -253,7 +248,7 @@ export class GrpcListener {
   }
 
   #refuse(stream: ServerHttp2Stream, error: GuidepostError): void {
-    this.#options.refused(error.code.slice('GP_'.length).toLowerCase())
+    this.#options.refused(reasonOf(error))
     endWithError(stream, error)
   }
 }

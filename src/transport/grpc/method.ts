@@ -2,7 +2,7 @@
 import type { GuidepostError } from '../../errors.ts'
 import type { Sender } from '../../stamp/guid-rules.ts'
 import type { Body } from '../body.ts'
-import type { GrpcStatusCode } from './status.ts'
+import type { GrpcStatusCode } from '../rpc-status.ts'
 
 /** One call. `pathGuid` is always undefined: a method's path has no room for one. */
 export interface GrpcCall extends Sender {
@@ -26,6 +26,15 @@ export interface GrpcMethod {
    * the response message. Never rejects for what a sender did.
    */
   handle(call: GrpcCall, message: Body): Promise<Buffer | GuidepostError>
+}
+
+/** What a receiver has one listener serve. */
+export interface GrpcServices {
+  /** Full names, for health and reflection. */
+  readonly services: readonly string[]
+  readonly methods: readonly GrpcMethod[]
+  /** Paths that are known and not served, each with what its senders are told. */
+  readonly unimplemented: ReadonlyMap<string, string>
 }
 
 /** A method of the small services (health, reflection) that may read and write several messages. */

@@ -8,11 +8,11 @@
  *                             5 all_extension_numbers_response { 1 base_type_name, 2 numbers }, 6 list_services_response
  *                             { 1 service { 1 name } }, 7 error_response { 1 error_code, 2 error_message }
  */
-import { fields, lengthDelimited, varint } from '../../wire/protobuf.ts'
+import { fields, lengthDelimited, varintField } from '../../wire/protobuf.ts'
+import { GrpcStatus, type GrpcStatusCode } from '../rpc-status.ts'
 import type { Descriptors } from './descriptors.ts'
 import { HEALTH_SERVICE } from './health.ts'
 import type { StreamAnswers, StreamMethod, StreamReader } from './method.ts'
-import { GrpcStatus, type GrpcStatusCode } from './status.ts'
 
 /** The older name is what most clients ask for. */
 const REFLECTION_SERVICES = [
@@ -83,6 +83,5 @@ function notFound(what: string): Buffer {
 }
 
 function errorResponse(code: GrpcStatusCode, text: string): Buffer {
-  const number = Buffer.concat([Buffer.of(1 << 3), varint(code)])
-  return lengthDelimited(7, Buffer.concat([number, lengthDelimited(2, Buffer.from(text))]))
+  return lengthDelimited(7, Buffer.concat([varintField(1, code), lengthDelimited(2, Buffer.from(text))]))
 }

@@ -3,10 +3,10 @@ import { constants } from 'node:http2'
 import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import type { Body } from '../body.ts'
 import { inflate } from '../inflate.ts'
+import { GrpcStatus } from '../rpc-status.ts'
 import { type CallHost, type CallStart, Exchange } from './exchange.ts'
 import { framed, MessageReader } from './frames.ts'
 import type { GrpcMethod } from './method.ts'
-import { GrpcStatus } from './status.ts'
 
 export class UnaryCall extends Exchange {
   readonly #method: GrpcMethod
