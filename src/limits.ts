@@ -17,17 +17,15 @@ export const limits = {
   inflatedBytesMax: 32 * MiB,
   /** Bytes of one gRPC message, as it comes and after inflating. Over it: RESOURCE_EXHAUSTED. */
   messageBytesMax: 16 * MiB,
-  /** Series, metadata entries or other items in one request. Over it: 413. */
+  /** Series, metadata entries, resources or other items in one request. Over it: 413. */
   requestItemsMax: 1_000_000,
   /** Symbols in one remote write 2.0 request. Over it: 413. */
   requestSymbolsMax: 2_000_000,
   /** Bytes of top-level fields that this version does not know, in one request. Over it: 413. */
   unknownBytesMax: 64 * KiB,
-  /** Bytes that one request may become by its stamps, and in 2.0 by symbols repeated for each guid. Over it: 413. */
+  /** Bytes that one request may become by its stamps, by symbols repeated for each guid (2.0), by translation. Over it: 413. */
   expandedBytesMax: 64 * MiB,
-  /** Levels of nested protobuf messages that are followed. The messages of remote write need four. */
-  nestingMax: 8,
-  /** Levels of messages below an OTLP request. Values nest in values; most readers of protobuf stop here too. */
+  /** Levels of messages below an OTLP request, in JSON too. Values nest in values; most readers of protobuf stop here too. */
   otlpNestingMax: 100,
   /** Records that one OTLP request may become. Over it: 413. */
   requestRecordsMax: 100_000,

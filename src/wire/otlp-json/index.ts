@@ -1,4 +1,5 @@
 /** OTLP requests as JSON, made into the protobuf that everything behind expects. */
+import type { OtlpSignal } from '../formats/otlp.ts'
 import { type CompiledMessage, compile } from './compiled.ts'
 import { Converter } from './converter.ts'
 import { Malformed } from './malformed.ts'
@@ -30,7 +31,7 @@ const compiled = new Map<Message, CompiledMessage>()
  * text is.
  */
 export function jsonToOtlp(
-  signal: 'traces' | 'metrics' | 'logs',
+  signal: OtlpSignal,
   chunks: readonly Buffer[],
   bytes: number,
   outputBytesMax: number,
