@@ -1,8 +1,8 @@
 /** How users write `receivers.otlp.cors`: origins (RFC 6454, 6.2; WHATWG, HTML, 7.1.1) and names of headers. */
 import { limits } from '../limits.ts'
 import type { CorsConfig, GuidConfig } from './config.ts'
-import type { Report } from './guid-rules.ts'
 import { show } from './read.ts'
+import type { Report } from './report.ts'
 
 /** What pages must always be able to set: each of them makes a browser ask first (WHATWG, Fetch, 2.2.2). */
 const alwaysAllowed = ['content-type', 'content-encoding', 'x-guid']

@@ -5,10 +5,8 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { limits } from '../limits.ts'
 import type { GuidConfig, GuidSource } from './config.ts'
+import type { Report } from './report.ts'
 import { nearest } from './suggest.ts'
-
-/** `path` leads from the value to the place; `suggestion` says what to write instead. */
-export type Report = (path: readonly (string | number)[], message: string, suggestion?: string) => void
 
 const guidPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/
 

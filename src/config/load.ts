@@ -21,7 +21,8 @@ import {
   receiverNames,
 } from './reach.ts'
 import { readBlock } from './read.ts'
-import { checkRelations, type Path, type Problem as ProblemReport } from './relations.ts'
+import { checkRelations } from './relations.ts'
+import type { Path, Report } from './report.ts'
 import { schema, type Written } from './schema.ts'
 import { walk } from './schema-nodes.ts'
 import { warnSlowPatterns } from './slow-patterns.ts'
@@ -133,8 +134,8 @@ class Loading {
     const isOverridden = this.#overrides.some(({ path }) => path[0] === 'bus')
     const busOrigin = isOverridden ? 'override' : inFile('bus') ? 'file' : 'default'
     const rules = receiverNames.map((name) => this.#rules(name, written))
-    const contradicts: ProblemReport = (path, ...rest) => this.#contradiction(path, ...rest)
-    const warn: ProblemReport = (path, ...rest) => this.#warn(path, ...rest)
+    const contradicts: Report = (path, ...rest) => this.#contradiction(path, ...rest)
+    const warn: Report = (path, ...rest) => this.#warn(path, ...rest)
     checkRelations({ written, busKind: bus?.kind, inFile, isSet, busOrigin }, contradicts, warn)
     checkGuids(written, rules, contradicts)
     checkOwnRules(written, rules, contradicts, warn)

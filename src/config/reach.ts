@@ -4,7 +4,7 @@
  */
 import type { GuidConfig, GuidSource } from './config.ts'
 import { isMap } from './guid-rules.ts'
-import type { Path, Problem } from './relations.ts'
+import type { Path, Report } from './report.ts'
 import type { Written } from './schema.ts'
 
 export type ListenerName = keyof Written['listeners']
@@ -43,7 +43,7 @@ export function reachOf({ listeners, receivers }: Written): Reach {
 }
 
 /** `isSet`: whether an option, or one inside a block, is set by the user in any way. */
-export function checkReach(written: Written, isSet: (...path: string[]) => boolean, problem: Problem): void {
+export function checkReach(written: Written, isSet: (...path: string[]) => boolean, problem: Report): void {
   const on = reachOf(written)
   const enabled = receiverNames.filter((name) => written.receivers[name].enabled)
   if (enabled.length === 0) {
@@ -91,7 +91,7 @@ function checkPorts(
   { host, listeners, admin }: Written,
   on: Reach,
   isSet: (...path: string[]) => boolean,
-  problem: Problem,
+  problem: Report,
 ): void {
   const blocks = listenerNames
     .filter((name) => on.listeners.has(name))
@@ -113,7 +113,7 @@ function overlap(a: string, b: string): boolean {
   return a === b || [a, b].some((host) => host === '0.0.0.0' || host === '::')
 }
 
-function checkCors({ listeners, receivers }: Written, problem: Problem): void {
+function checkCors({ listeners, receivers }: Written, problem: Report): void {
   const { cors } = receivers.otlp
   if (cors === undefined) return
   const path = ['receivers', 'otlp', 'cors']
@@ -140,7 +140,7 @@ interface ListenerGuid {
 }
 
 /** Checks the rules of every receiver that takes something; rules that no receiver has contradict nothing. */
-export function checkGuids(written: Written, rules: readonly ReceiverRules[], problem: Problem): void {
+export function checkGuids(written: Written, rules: readonly ReceiverRules[], problem: Report): void {
   const on = reachOf(written)
   const receivers = rules.filter(({ name }) => on.receivers.has(name))
   const listeners = [...on.listeners].flatMap((name): ListenerGuid[] => {
@@ -149,7 +149,7 @@ export function checkGuids(written: Written, rules: readonly ReceiverRules[], pr
   })
   // Receivers that share a rule share what is wrong with it.
   const said = new Set<string>()
-  const once: Problem = (path, message, suggestion) => {
+  const once: Report = (path, message, suggestion) => {
     const key = `${path.join('.')}: ${message}`
     if (!said.has(key)) problem(path, message, suggestion)
     said.add(key)
@@ -172,7 +172,7 @@ function asksListener({ from }: GuidConfig): boolean {
   return from.some((source) => source.kind === 'listener')
 }
 
-function checkAllow({ guid, at }: ReceiverRules, listeners: readonly ListenerGuid[], problem: Problem): void {
+function checkAllow({ guid, at }: ReceiverRules, listeners: readonly ListenerGuid[], problem: Report): void {
   const { allow, missing } = guid
   if (allow === undefined) return
   const leftOut = (each: string, why: string, otherwise = '') => {
@@ -200,8 +200,8 @@ function fixedGuids(source: GuidSource): string[] {
 export function checkOwnRules(
   { receivers }: Written,
   rules: readonly ReceiverRules[],
-  problem: Problem,
-  warn: Problem,
+  problem: Report,
+  warn: Report,
 ): void {
   if (receivers.remoteWrite.guid.scope !== undefined) {
     const path = ['receivers', 'remoteWrite', 'guid', 'scope']

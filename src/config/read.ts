@@ -3,7 +3,8 @@
  * of use only when there was none.
  */
 import { formatBytes, parseBytes } from './bytes.ts'
-import { isMap, type Report } from './guid-rules.ts'
+import { isMap } from './guid-rules.ts'
+import type { Report } from './report.ts'
 import { type Block, type Option, type Scalar, walk } from './schema-nodes.ts'
 import { nearest } from './suggest.ts'
 

@@ -1,9 +1,7 @@
 /** What single options cannot know: contradictions between two of them. Each names both. */
 import { checkReach, reachOf } from './reach.ts'
+import type { Path, Report } from './report.ts'
 import type { Written } from './schema.ts'
-
-export type Path = readonly (string | number)[]
-export type Problem = (path: Path, message: string, suggestion?: string) => void
 
 export interface Facts {
   readonly written: Written
@@ -15,7 +13,7 @@ export interface Facts {
   readonly busOrigin: 'file' | 'default' | 'override'
 }
 
-export function checkRelations(facts: Facts, problem: Problem, warn: Problem): void {
+export function checkRelations(facts: Facts, problem: Report, warn: Report): void {
   checkBus(facts, problem, warn)
   checkSizes(facts, problem)
   checkSasl(facts, problem, warn)
@@ -23,7 +21,7 @@ export function checkRelations(facts: Facts, problem: Problem, warn: Problem): v
   checkReach(facts.written, facts.isSet, problem)
 }
 
-function checkBus({ busKind, busOrigin, inFile, written }: Facts, problem: Problem, warn: Problem): void {
+function checkBus({ busKind, busOrigin, inFile, written }: Facts, problem: Report, warn: Report): void {
   if (busKind === undefined) return
   const unused = busKind === 'log' ? 'kafka' : 'log'
   if (!inFile(unused)) return
@@ -36,7 +34,7 @@ function checkBus({ busKind, busOrigin, inFile, written }: Facts, problem: Probl
   problem([unused], `has no effect, since bus is ${shown}`, `Set ${write}, or remove ${unused}.`)
 }
 
-function checkSizes({ busKind, written }: Facts, problem: Problem): void {
+function checkSizes({ busKind, written }: Facts, problem: Report): void {
   const { kafka, limits, log } = written
   const atMost = (path: Path, value: number, other: string, bound: number, why: string) => {
     if (value <= bound) return
@@ -65,7 +63,7 @@ function checkSizes({ busKind, written }: Facts, problem: Problem): void {
   atMost(['limits', 'appendMs'], limits.appendMs, 'limits.drainMs', limits.drainMs, drain)
 }
 
-function checkSasl({ written: { kafka } }: Facts, problem: Problem, warn: Problem): void {
+function checkSasl({ written: { kafka } }: Facts, problem: Report, warn: Report): void {
   const { sasl, tls } = kafka
   if (sasl === undefined) return
   const path = ['kafka', 'sasl']
@@ -85,7 +83,7 @@ function checkSasl({ written: { kafka } }: Facts, problem: Problem, warn: Proble
   }
 }
 
-function checkTls({ written: { kafka } }: Facts, problem: Problem): void {
+function checkTls({ written: { kafka } }: Facts, problem: Report): void {
   const { tls } = kafka
   if (tls === undefined) return
   const path = ['kafka', 'tls']

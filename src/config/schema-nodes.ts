@@ -2,7 +2,7 @@
  * The kinds of option a configuration is made of. `schema.ts` is written in them; validation (`read.ts`), the JSON
  * schema (`json-schema.ts`), the environment variables (`environment.ts`) and the manual all follow from that.
  */
-import type { Report } from './guid-rules.ts'
+import type { Report } from './report.ts'
 
 interface Common {
   /** What it does, in full sentences, for the manual and for editors. */

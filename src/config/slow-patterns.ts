@@ -5,7 +5,7 @@
  */
 import { isMap } from './guid-rules.ts'
 import { receiverNames } from './reach.ts'
-import type { Path, Problem } from './relations.ts'
+import type { Path, Report } from './report.ts'
 
 /** Repetitions from this number on count as unbounded: `(a+){20}` is as slow as `(a+)+`. */
 const manyRepeats = 10
@@ -16,7 +16,7 @@ const remedy =
   'Write it without a repetition inside a repeated group, such as a+ for (a+)+; whoever sends can stop the gateway otherwise.'
 
 /** Warns of each pattern of the guid rules that a hostile value can make slow. `values`: the file as it was written. */
-export function warnSlowPatterns(values: unknown, warn: Problem): void {
+export function warnSlowPatterns(values: unknown, warn: Report): void {
   for (const base of [['guid'], ...receiverNames.map((name) => ['receivers', name, 'guid'])]) {
     const block = base.reduce<unknown>((value, key) => (isMap(value) ? value[key] : undefined), values)
     if (!isMap(block)) continue

@@ -1,12 +1,13 @@
 /**
  * Remote write as OTLP metrics (`encoding: otlp_proto`): the stamped records of a request are translated one guid after the
- * other, then stamped once more, as OTLP. Items are data points from here on (see `translate/prometheus/to-otlp.ts`).
+ * other, then stamped once more, as OTLP. Items are data points from here on (see `translate/prometheus/translated.ts`).
  */
 import { limits } from '../limits.ts'
 import type { Guid } from '../stamp/guid.ts'
 import { otlpStampings } from '../stamp/otlp.ts'
 import { cutRecord, type Stamped } from '../stamp/stamp.ts'
-import { type SkipReason, toOtlp } from '../translate/prometheus/to-otlp.ts'
+import { toOtlp } from '../translate/prometheus/to-otlp.ts'
+import type { SkipReason } from '../translate/prometheus/translated.ts'
 import type { Version } from '../wire/formats/prometheus.ts'
 import type { Kernel } from '../wire/kernel.ts'
 import type { RefusedItems, StampedSource } from './intake.ts'

@@ -1,6 +1,7 @@
 /** What the unit tests of the translation share: requests in few words, and the output in plain objects. */
 import assert from 'node:assert/strict'
-import { type Translated, toOtlp } from '../../../src/translate/prometheus/to-otlp.ts'
+import { toOtlp } from '../../../src/translate/prometheus/to-otlp.ts'
+import type { Translated } from '../../../src/translate/prometheus/translated.ts'
 import { decodeOtlp, type PlainMetric, type PlainPoint } from './index.ts'
 import { toBits } from './native.ts'
 import { type DraftSeries, encodeDrafts } from './random-families.ts'

@@ -1,7 +1,8 @@
 /** Native histograms in OTLP's terms, and those that OTLP cannot hold. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Translated, toOtlp } from '../../../../src/translate/prometheus/to-otlp.ts'
+import { toOtlp } from '../../../../src/translate/prometheus/to-otlp.ts'
+import type { Translated } from '../../../../src/translate/prometheus/translated.ts'
 import type { Histogram } from '../../../support/oracle/index.ts'
 import { STALE_BITS, toBits } from '../../../support/oracle-to-otlp/native.ts'
 import { encodeDrafts } from '../../../support/oracle-to-otlp/random-families.ts'
