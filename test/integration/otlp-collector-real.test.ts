@@ -175,6 +175,12 @@ test(
       sumOf(refused, 'guidepost_refused_requests_total', { receiver: 'otlp' }) > 0,
       'some had to wait',
     )
+    const goodbyes = { receiver: 'otlp_grpc', reason: 'http' }
+    assert.equal(
+      sumOf(refused, 'guidepost_refused_requests_total', goodbyes),
+      0,
+      'a Collector that closes its connection broke no rule',
+    )
     await until('nothing is in flight', 10_000, async () => {
       return sumOf(await program.metrics(), 'guidepost_inflight_bytes') === 0
     })
