@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 import { type TailOptions, tail } from '../../../src/commands/tail.ts'
+import { encodeOtlp } from '../../support/otlp-items.ts'
+import { exportRequest } from '../../support/otlp-send.ts'
 import { type FakeIo, fakeIo } from './fake-io.ts'
 import { openLog, record, remoteWriteValue } from './filled-log.ts'
 
@@ -54,6 +56,30 @@ test('records are JSON lines with what the bus says of them and the payload deco
       },
     ],
   )
+})
+
+test('OTLP is decoded by its topic, a dead letter by the topic that it was for', async (t) => {
+  const filled = await openLog(t)
+  const request = exportRequest('traces', { attributes: { guid: 'team-a' }, ids: ['one'] })
+  const value = encodeOtlp('traces', request)
+  const otlp = { encoding: 'otlp_proto', topic: 'otlp_spans', value } as const
+  const letter = {
+    ...otlp,
+    topic: 'dead_letters',
+    headers: { topic: 'otlp_spans', reason: 'GP_RECORD_TOO_LARGE' },
+  } as const
+  await filled.append(record('team-a', otlp), record('team-a', letter))
+  await filled.close()
+  const io = fakeIo()
+  assert.equal(await tail({ ...all, bus: `log:${filled.directory}` }, io), 0)
+  const lines = io.stdout.lines.map((line) => JSON.parse(line) as { topic: string; payload: object })
+  assert.deepEqual(lines.map(({ topic }) => topic).toSorted(), ['dead_letters', 'otlp_spans'])
+  for (const { payload } of lines) {
+    assert.match(
+      JSON.stringify(payload),
+      /"attributes":\{"guid":"team-a"\}.*"attributes":\{"test.id":"one"\}/,
+    )
+  }
 })
 
 test('--guid, --topic, --limit and --summary narrow it down', async (t) => {
