@@ -18,11 +18,10 @@ import {
   type Signal,
   signals,
 } from '../support/oracle-otlp/index.ts'
-import { Random } from '../support/random.ts'
+import { fuzzMs, Random } from '../support/random.ts'
 import { randomOtlp } from '../support/random-otlp-request.ts'
 import { otlpRulesOf, stampOtlp } from '../support/stamping-otlp.ts'
 
-const fuzzMs = Number(process.env['GUIDEPOST_FUZZ_MS'] ?? 4_000)
 const seed = Number(process.env['GUIDEPOST_SEED'] ?? Date.now() % 2 ** 31)
 const kernel = new Kernel()
 const rules = otlpRulesOf({
@@ -84,17 +83,17 @@ for (const signal of signals) {
     assert.ok(kept > 0 && kept < runs, `${kept} of ${runs} were kept`)
   })
 
-  test(`${signal}: a request cut short or with any one byte changed does no harm`, () => {
+  test(`${signal}: a request cut short or with any one byte changed does no harm (GUIDEPOST_SEED=${seed})`, () => {
     const bytes = sample(signal)
     const short = bytes.subarray(0, 3_000)
     assert.ok(check(signal, bytes, 1 << 20))
     for (let at = 0; at < short.length; at++) check(signal, Buffer.from(short.subarray(0, at)), 1 << 20)
     for (let at = 0; at < short.length; at++) {
-      for (const mask of [0x01, 0x08, 0x80, 0xff]) {
-        const changed = Buffer.from(bytes)
-        changed.writeUInt8(changed.readUInt8(at) ^ mask, at)
-        check(signal, changed, 1 << 20)
-      }
+      // One of the ways for each byte; which, is the seed's.
+      const mask = [0x01, 0x08, 0x80, 0xff][(at + seed) % 4]!
+      const changed = Buffer.from(bytes)
+      changed.writeUInt8(changed.readUInt8(at) ^ mask, at)
+      check(signal, changed, 1 << 20)
     }
   })
 }

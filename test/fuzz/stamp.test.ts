@@ -12,11 +12,10 @@ import protobuf from 'protobufjs'
 import type { Version } from '../../src/wire/formats/prometheus.ts'
 import { Kernel } from '../../src/wire/kernel.ts'
 import { mutate } from '../support/mutate.ts'
-import { Random } from '../support/random.ts'
+import { fuzzMs, Random } from '../support/random.ts'
 import { arbitraryV1, arbitraryV2 } from '../support/random-write-request.ts'
 import { rulesOf, stampPayload } from '../support/stamping.ts'
 
-const fuzzMs = Number(process.env['GUIDEPOST_FUZZ_MS'] ?? 8_000)
 const seed = Number(process.env['GUIDEPOST_SEED'] ?? Date.now() % 2 ** 31)
 const kernel = new Kernel()
 const rules = rulesOf({

@@ -206,12 +206,15 @@ test('a refusal looks at a bounded part of what it names', async (context) => {
   ]
   for (const resource of resources) {
     const body = Buffer.concat(Array.from({ length: 5 }, () => requestOf('traces', 'x', field(1, resource))))
-    const startedMs = performance.now()
+    // CPU time: what others do on the machine meanwhile is not the refusal's fault.
+    const before = process.cpuUsage()
     const told = await world.send('protobuf', 'traces', body)
+    const { user, system } = process.cpuUsage(before)
     assert.equal(told.code, 3)
     assert.match(told.text, /^GP_ITEMS_REJECTED: 5 of 5 items refused:\nitem 0 resource \{.*\}: no source/)
     assert.ok(told.text.length < 5_000)
-    assert.ok(performance.now() - startedMs < 1_000, `${performance.now() - startedMs} ms`)
+    const cpuMs = (user + system) / 1e3
+    assert.ok(cpuMs < 1_000, `${cpuMs} ms`)
   }
 })
 

@@ -41,7 +41,7 @@ for (const signal of otlpSignals) {
           json.toString(),
         )
       }),
-      propertyBounds(3_000),
+      propertyBounds(),
     )
   })
 }

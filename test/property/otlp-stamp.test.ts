@@ -23,7 +23,6 @@ import { arbitraryRules } from '../support/random-write-request.ts'
 import type { StampedRecord } from '../support/stamping.ts'
 import { otlpRulesOf, stampOtlp } from '../support/stamping-otlp.ts'
 
-const MS = 5_000
 const kernel = new Kernel()
 
 function resourcesOf(signal: Signal, records: readonly StampedRecord[]): Map<string, Model[]> {
@@ -72,7 +71,7 @@ for (const signal of signals) {
             assert.deepEqual(sorted(refused), sorted([...expected.refused]))
           },
         ),
-        propertyBounds(MS),
+        propertyBounds(),
       )
     })
   }

@@ -20,7 +20,6 @@ import { propertyBounds } from '../support/random.ts'
 import { arbitraryRules, arbitraryV1, arbitraryV2 } from '../support/random-write-request.ts'
 import { configOf, type Outcome, rulesOf, type StampedRecord, stampPayload } from '../support/stamping.ts'
 
-const MS = 6_000
 const kernel = new Kernel()
 
 function byGuid(records: readonly StampedRecord[]): Map<string, StampedRecord[]> {
@@ -70,7 +69,7 @@ for (const flaws of [false, true]) {
           assertCounted(outcome, items, expected.refused.length + expected.dropped)
         },
       ),
-      propertyBounds(MS),
+      propertyBounds(),
     )
   })
 
@@ -95,7 +94,7 @@ for (const flaws of [false, true]) {
           assertCounted(outcome, items, expected.refused.length + expected.dropped)
         },
       ),
-      propertyBounds(MS),
+      propertyBounds(),
     )
   })
 }

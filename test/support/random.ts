@@ -42,13 +42,16 @@ export class Random {
   }
 }
 
-/** What fast-check is told: the seed of GUIDEPOST_SEED when it is set, and never more than `ms` of time. */
-export function propertyBounds(ms: number): {
+/** Milliseconds that one random test goes on for. Every run has a seed of its own, so that many short ones find more. */
+export const fuzzMs = Number(process.env['GUIDEPOST_FUZZ_MS'] ?? 2_500)
+
+/** What fast-check is told: the seed of GUIDEPOST_SEED when it is set, and never more than `fuzzMs` of time. */
+export function propertyBounds(): {
   seed?: number
   numRuns: number
   interruptAfterTimeLimit: number
 } {
   const seed = process.env['GUIDEPOST_SEED']
-  const bounds = { numRuns: 100_000, interruptAfterTimeLimit: ms }
+  const bounds = { numRuns: 100_000, interruptAfterTimeLimit: fuzzMs }
   return seed === undefined ? bounds : { ...bounds, seed: Number(seed) }
 }

@@ -127,7 +127,7 @@ test('generated 1.0 bytes mean their model, however they are written', () => {
       assert.deepEqual(decodeV1(bytes), model)
       assert.deepEqual(decodeV1(encodeV1(model)), model)
     }),
-    propertyBounds(3000),
+    propertyBounds(),
   )
 })
 
@@ -137,7 +137,7 @@ test('generated 2.0 bytes mean their model, however they are written', () => {
       assert.deepEqual(decodeV2(bytes), model)
       assert.deepEqual(decodeV2(encodeV2(model)), model)
     }),
-    propertyBounds(3000),
+    propertyBounds(),
   )
 })
 
@@ -166,7 +166,7 @@ test('without flaws no series is refused for its labels, and none is lost', () =
       )
       assert.equal(stored, first.model.timeseries?.length ?? 0)
     }),
-    propertyBounds(2000),
+    propertyBounds(),
   )
 })
 
