@@ -6,7 +6,7 @@
 import { Counter, type Registry } from 'prom-client'
 import { definitions, type MetricName } from './definitions.ts'
 
-export type Signal = 'metrics' | 'traces' | 'logs' | 'profiles'
+export type Signal = 'metrics' | 'traces' | 'logs'
 
 /** One count. The holder adds to `value`; it never goes down. */
 export interface Cell {
