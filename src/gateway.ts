@@ -5,6 +5,7 @@
 import { type Admin, createAdmin } from './admin/admin.ts'
 import type { Bus, BusRecord } from './bus/bus.ts'
 import type { BusConfig, Config } from './config/config.ts'
+import type { GuidepostError } from './errors.ts'
 import { limits } from './limits.ts'
 import { Listeners, type OpenPort } from './listeners.ts'
 import { Receivers, topicsOf } from './receivers/receivers.ts'
@@ -124,9 +125,16 @@ export class Gateway {
     this.#listeners = new Listeners({
       ...{ receivers: this.#receivers, budget, failed },
       isServing: () => this.#readiness().ok,
-      refused: (listener, reason) => this.#metrics.refusedRequest(listener, reason),
+      refused: (listener, reason, error) => this.#refused(listener, reason, error),
     })
     await this.#listen(config)
+  }
+
+  /** Counts what no receiver saw, and tells what its sender was told: one that drops its data should leave a line here. */
+  #refused(listener: string, reason: string, error: GuidepostError | undefined): void {
+    this.#metrics.refusedRequest(listener, reason)
+    if (error === undefined) return
+    this.#throttled.warn(`${listener} ${reason}`, { receiver: listener, code: error.code }, error.message)
   }
 
   async #listen(config: Config): Promise<void> {
@@ -180,7 +188,10 @@ export class Gateway {
   }
 
   #greet(): void {
-    this.#log.info({ bus: this.#bus.url }, 'ready')
+    const { up, reason } = this.#bus.health()
+    if (up) this.#log.info({ bus: this.#bus.url }, 'ready')
+    else
+      this.#log.warn({ bus: this.#bus.url, reason }, 'not ready: the bus is down; senders are told to wait')
     for (const open of this.#ports) this.#log.info(greetings[open.key](urlOf(open)))
     const http = this.#ports.find(({ key }) => key === 'http')
     if (http === undefined || !this.#config.receivers.remoteWrite.enabled) return

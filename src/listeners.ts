@@ -1,5 +1,6 @@
 /** The ports that senders connect to: opened, reloaded, drained and closed together. */
 import type { Config, ListenerConfig } from './config/config.ts'
+import type { GuidepostError } from './errors.ts'
 import type { Receivers } from './receivers/receivers.ts'
 import type { ByteBudget } from './transport/body.ts'
 import { GrpcListener } from './transport/grpc/listener.ts'
@@ -11,8 +12,8 @@ export interface ListenersOptions {
   readonly budget: ByteBudget
   /** Whether requests can succeed now, for the gRPC health service. */
   readonly isServing: () => boolean
-  /** A request was refused before any receiver saw it. */
-  readonly refused: (listener: string, reason: string) => void
+  /** A request was refused before any receiver saw it; `error` is what its sender was told, where it was told in words. */
+  readonly refused: (listener: string, reason: string, error?: GuidepostError) => void
   /** Something broke that no sender can be blamed for. */
   readonly failed: (listener: string, error: unknown) => void
 }
@@ -100,7 +101,7 @@ export class Listeners {
     const name = names[key]
     return {
       ...{ host, port, guid, block: `listeners.${key}` },
-      refused: (reason: string) => refused(name, reason),
+      refused: (reason: string, error?: GuidepostError) => refused(name, reason, error),
       failed: (error: unknown) => failed(name, error),
     }
   }

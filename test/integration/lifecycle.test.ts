@@ -7,6 +7,8 @@ import { type AddressInfo, createServer } from 'node:net'
 import path from 'node:path'
 import test from 'node:test'
 import { readLog, seriesOf } from '../support/bus-read.ts'
+import { otlpPorts, portOf } from '../support/otlp-program.ts'
+import { closeGrpcClients, sendOtlp } from '../support/otlp-send.ts'
 import { Program } from '../support/program.ts'
 import { Running, temporaryDirectory } from '../support/running.ts'
 import { head, messageV1, post, RawSender, series, snappy } from '../support/senders.ts'
@@ -182,4 +184,44 @@ test('a log that another gateway writes is refused, and free again when that one
   assert.equal((await post(next.httpPort, body('team-a', 'second'))).status, 204)
   assert.deepEqual(await idsOf(running.directory), new Set(['first', 'second']))
   assert.equal(await next.stop(), 0)
+})
+
+test('with a bus that is away it does not say that it is ready', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  const program = await Program.start({
+    bus: `kafka://127.0.0.1:${port}`,
+    env: otlpPorts,
+    whenListening: true,
+  })
+  try {
+    await until('it says how it stands', 10_000, () => said(program, /not ready: the bus is down/))
+    assert.ok(!program.logs.some(({ msg }) => msg === 'ready'))
+  } finally {
+    await program.kill()
+  }
+})
+
+test('what a gRPC sender drops leaves a line in the log', async (context) => {
+  const running = await Running.start(context, { env: { GUIDEPOST_LIMITS_MESSAGE_BYTES: '1024' } })
+  try {
+    const name = 'n'.repeat(2000)
+    const message = { resourceSpans: [{ scopeSpans: [{ spans: [{ name }] }] }] }
+    const reply = await sendOtlp(portOf(running.program, 'otlpGrpc'), 'grpc', 'traces', message)
+    assert.equal(reply.grpcStatus, 8)
+    await until('the log tells of it', 5000, () =>
+      running.program.logs.some(
+        ({ level, code, receiver, msg }) =>
+          level === 'warn' &&
+          code === 'GP_BODY_TOO_LARGE' &&
+          receiver === 'otlp_grpc' &&
+          msg?.includes('limits.messageBytes') === true,
+      ),
+    )
+  } finally {
+    closeGrpcClients()
+  }
 })

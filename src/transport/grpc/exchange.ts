@@ -22,7 +22,7 @@ export interface CallHost {
   /** Calls that are not at their end. */
   readonly calls: Set<Exchange>
   /** A call was refused before any method saw it. */
-  refused(reason: string): void
+  refused(reason: string, error?: GuidepostError): void
   failed(error: unknown): void
   /** A call is at its end. */
   ended(): void
@@ -154,7 +154,7 @@ export abstract class Exchange implements GrpcCall {
   /** As `fail`, and the refusal is counted, since no method knows of it. */
   protected refuse(error: GuidepostError, code?: GrpcStatusCode): void {
     if (!this.canAnswer) return
-    this.host.refused(reasonOf(error))
+    this.host.refused(reasonOf(error), error)
     this.fail(error, code)
   }
 

@@ -38,8 +38,8 @@ export interface GrpcListenerOptions extends GrpcServices {
   readonly budget: ByteBudget
   /** For the health service. */
   readonly isServing: () => boolean
-  /** A call was refused here, before any method saw it, or after `admit` and before `handle`. */
-  readonly refused: (reason: string) => void
+  /** A call was refused here, before any method saw it, or after `admit` and before `handle`; `error` is what it was told. */
+  readonly refused: (reason: string, error?: GuidepostError) => void
   /** Something broke that no sender can be blamed for. */
   readonly failed: (error: unknown) => void
 }
@@ -248,7 +248,7 @@ export class GrpcListener {
   }
 
   #refuse(stream: ServerHttp2Stream, error: GuidepostError): void {
-    this.#options.refused(reasonOf(error))
+    this.#options.refused(reasonOf(error), error)
     endWithError(stream, error)
   }
 }
