@@ -63,7 +63,7 @@ export class Gathered implements Body {
   add(chunk: Buffer): boolean {
     let at = 0
     while (at < chunk.length) {
-      let block = this.#blocks.at(-1)
+      let block: Buffer | undefined = this.#blocks.at(-1)
       if (block === undefined || this.#filled === block.length) {
         block = this.#take(this.#blockBytes(chunk.length))
         if (block === undefined) return false
