@@ -6,8 +6,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { jsonToOtlp } from '../../src/wire/otlp-json/index.ts'
+import { otlpSignals } from '../support/proto.ts'
 import { fuzzMs, Random } from '../support/random.ts'
-import { decoded, otlpSignals, randomJson, randomMessage, requestTypes } from '../support/random-otlp-json.ts'
+import { decoded, randomJson, randomMessage, requestTypes } from '../support/random-otlp-json.ts'
 
 const seed = Number(process.env['GUIDEPOST_SEED'] ?? Date.now() % 2 ** 31)
 const bytesMax = 2 ** 24

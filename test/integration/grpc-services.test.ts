@@ -7,15 +7,13 @@ import 'protobufjs/ext/descriptor.js'
 import { limits } from '../../src/limits.ts'
 import { lengthDelimited } from '../../src/wire/protobuf.ts'
 import { GrpcClient, listen, SERVICE } from '../support/grpc-fixture.ts'
+import { protoRoot } from '../support/proto.ts'
 import { until } from '../support/until.ts'
 
 const WAIT_MS = 10_000
 const TRACES = 'opentelemetry.proto.collector.trace.v1.TraceService'
 
-const root = await protobuf.load([
-  'proto/grpc/health/v1/health.proto',
-  'proto/grpc/reflection/v1/reflection.proto',
-])
+const root = protoRoot(['grpc/health/v1/health.proto', 'grpc/reflection/v1/reflection.proto'])
 type Json = Record<string, unknown>
 
 function codec(name: string): { write: (value: Json) => Buffer; read: (bytes: Buffer) => Json } {

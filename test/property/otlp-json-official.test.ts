@@ -18,8 +18,9 @@ import { InMemoryLogRecordExporter, LoggerProvider, SimpleLogRecordProcessor } f
 import { AggregationType, MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace'
 import { jsonToOtlp } from '../../src/wire/otlp-json/index.ts'
+import type { OtlpSignal } from '../support/proto.ts'
 import { Random } from '../support/random.ts'
-import { decoded, type OtlpSignal, requestTypes } from '../support/random-otlp-json.ts'
+import { decoded, requestTypes } from '../support/random-otlp-json.ts'
 
 const seed = Number(process.env['GUIDEPOST_SEED'] ?? Date.now() % 2 ** 31)
 const random = new Random(seed)

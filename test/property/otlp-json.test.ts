@@ -6,15 +6,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { jsonToOtlp } from '../../src/wire/otlp-json/index.ts'
+import { otlpSignals } from '../support/proto.ts'
 import { propertyBounds, Random } from '../support/random.ts'
-import {
-  decoded,
-  encoded,
-  otlpSignals,
-  randomJson,
-  randomMessage,
-  requestTypes,
-} from '../support/random-otlp-json.ts'
+import { decoded, encoded, randomJson, randomMessage, requestTypes } from '../support/random-otlp-json.ts'
 
 const bytesMax = 2 ** 26
 

@@ -1,22 +1,12 @@
 /** What OTLP's answers say, read by protobufjs from proto/google/rpc and proto/opentelemetry; nothing is shared with `src/`. */
 import assert from 'node:assert/strict'
-import path from 'node:path'
-import protobuf from 'protobufjs'
-import type { OtlpSignal } from './otlp-items.ts'
+import { type OtlpSignal, otlpFile, otlpMessage, otlpSignals, protoRoot } from './proto.ts'
 
-const root = new protobuf.Root()
-root.resolvePath = (_origin, target) =>
-  target.startsWith('google/protobuf') ? target : path.join(import.meta.dirname, '../../proto', target)
-root.loadSync(['google/rpc/status.proto', 'google/rpc/error_details.proto'])
-const folders = {
-  traces: ['trace', 'Trace'],
-  metrics: ['metrics', 'Metrics'],
-  logs: ['logs', 'Logs'],
-} as const
-for (const [folder] of Object.values(folders)) {
-  root.loadSync(`opentelemetry/proto/collector/${folder}/v1/${folder}_service.proto`)
-}
-root.resolveAll()
+const root = protoRoot([
+  'google/rpc/status.proto',
+  'google/rpc/error_details.proto',
+  ...otlpSignals.map(otlpFile),
+]).resolveAll()
 const statusType = root.lookupType('google.rpc.Status')
 const retryInfoType = root.lookupType('google.rpc.RetryInfo')
 
@@ -76,20 +66,15 @@ const rejectedNames = {
   logs: 'rejectedLogRecords',
 } as const
 
-function responseType(signal: OtlpSignal): protobuf.Type {
-  const [folder, service] = folders[signal]
-  return root.lookupType(`opentelemetry.proto.collector.${folder}.v1.Export${service}ServiceResponse`)
-}
-
 export function readResponse(signal: OtlpSignal, bytes: Uint8Array): ReadResponse {
-  const type = responseType(signal)
+  const type = root.lookupType(otlpMessage(signal, 'Response'))
   return partialOf(signal, type.toObject(type.decode(bytes), { longs: String }))
 }
 
 export function readResponseJson(signal: OtlpSignal, text: string): ReadResponse {
   const response = JSON.parse(text) as Record<string, unknown>
   // The names and types are those of the message, or fromObject would leave something out.
-  const type = responseType(signal)
+  const type = root.lookupType(otlpMessage(signal, 'Response'))
   assert.deepEqual(type.toObject(type.fromObject(response), { longs: String }), response)
   return partialOf(signal, response)
 }

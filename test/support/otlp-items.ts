@@ -2,12 +2,11 @@
  * OTLP messages as lists of items, as tests compare them: read by protobufjs from proto/opentelemetry, or from the JSON
  * that the Collector's file exporter writes. Nothing here is shared with `src/`.
  */
-import path from 'node:path'
-import protobuf from 'protobufjs'
+import type protobuf from 'protobufjs'
 import type { StoredRecord } from '../../src/bus/bus.ts'
+import { type OtlpSignal, otlpFile, otlpMessage, otlpSignals, protoRoot } from './proto.ts'
 
-export type OtlpSignal = 'traces' | 'metrics' | 'logs'
-export const otlpSignals: readonly OtlpSignal[] = ['traces', 'metrics', 'logs']
+export { type OtlpSignal, otlpSignals }
 
 /** The attribute by which tests know a span, data point or log record. */
 export const idAttribute = 'test.id'
@@ -23,22 +22,15 @@ export interface OtlpItem {
 
 export const topicOf = { traces: 'otlp_spans', metrics: 'otlp_metrics', logs: 'otlp_logs' } as const
 
-/** Where the service of a signal is declared, and its name. */
-const services = {
-  traces: ['trace', 'Trace'],
-  metrics: ['metrics', 'Metrics'],
-  logs: ['logs', 'Logs'],
-} as const
 const messages = new Map<OtlpSignal, protobuf.Type>()
 
-function messageOf(signal: OtlpSignal): protobuf.Type {
+/** The request of a signal, its fields with the names of OTLP's JSON. */
+export function messageOf(signal: OtlpSignal): protobuf.Type {
   const known = messages.get(signal)
   if (known !== undefined) return known
-  const root = new protobuf.Root()
-  root.resolvePath = (_origin, target) => path.join(import.meta.dirname, '../../proto', target)
-  const [folder, service] = services[signal]
-  root.loadSync(`opentelemetry/proto/collector/${folder}/v1/${folder}_service.proto`).resolveAll()
-  const type = root.lookupType(`opentelemetry.proto.collector.${folder}.v1.Export${service}ServiceRequest`)
+  const type = protoRoot([otlpFile(signal)])
+    .resolveAll()
+    .lookupType(otlpMessage(signal))
   messages.set(signal, type)
   return type
 }

@@ -2,9 +2,8 @@
  * Protobuf of OTLP written byte by byte, for requests that no encoder would write; and the published messages field by
  * field, for tests that try something at each of them. Nothing here is shared with `src/`.
  */
-import path from 'node:path'
 import protobuf from 'protobufjs'
-import { encodeOtlp, idAttribute, type OtlpSignal } from './otlp-items.ts'
+import { encodeOtlp, idAttribute, messageOf, type OtlpSignal } from './otlp-items.ts'
 
 /** `value` as a varint of at least `bytesMin` bytes, which may be more than it needs. */
 export function varint(value: number, bytesMin = 1): Buffer {
@@ -81,20 +80,6 @@ export function requestOf(signal: OtlpSignal, id: string, ...parts: readonly Uin
   return field(1, ...parts, scopeBytes(signal, id))
 }
 
-const requestTypes = {
-  traces: ['trace', 'Trace'],
-  metrics: ['metrics', 'Metrics'],
-  logs: ['logs', 'Logs'],
-} as const
-
-export function requestType(signal: OtlpSignal): protobuf.Type {
-  const root = new protobuf.Root()
-  root.resolvePath = (_origin, target) => path.join(import.meta.dirname, '../../proto', target)
-  const [folder, service] = requestTypes[signal]
-  root.loadSync(`opentelemetry/proto/collector/${folder}/v1/${folder}_service.proto`).resolveAll()
-  return root.lookupType(`opentelemetry.proto.collector.${folder}.v1.Export${service}ServiceRequest`)
-}
-
 /** One field of one message, and how it is reached from the request. */
 export interface Place {
   /** Such as `Span.trace_id`. */
@@ -119,7 +104,7 @@ export function placesOf(signal: OtlpSignal): Place[] {
       if (each.resolvedType instanceof protobuf.Type) visit(each.resolvedType, [...above, each])
     }
   }
-  visit(requestType(signal), [])
+  visit(messageOf(signal), [])
   return places
 }
 

@@ -2,32 +2,21 @@
  * Random OTLP requests and their JSON, in all the spellings that senders use. Both are made from proto/opentelemetry by
  * protobufjs; nothing here is shared with `src/`.
  */
-import path from 'node:path'
 import protobuf from 'protobufjs'
+import { type OtlpSignal, otlpFile, otlpMessage, otlpSignals, protoRoot } from './proto.ts'
 import type { Random } from './random.ts'
-
-export type OtlpSignal = 'traces' | 'metrics' | 'logs'
-export const otlpSignals: readonly OtlpSignal[] = ['traces', 'metrics', 'logs']
 
 /** 64-bit integers are decimal texts, enums numbers. */
 export type Plain = { [field: string]: PlainValue }
 type PlainValue = string | number | boolean | Buffer | Plain | PlainValue[]
 
-const root = new protobuf.Root()
-root.resolvePath = (_origin, target) => path.join(import.meta.dirname, '../../proto', target)
-root.loadSync(
-  ['trace', 'metrics', 'logs'].map(
-    (name) => `opentelemetry/proto/collector/${name}/v1/${name}_service.proto`,
-  ),
-  { keepCase: true },
-)
-root.resolveAll()
+const root = protoRoot(otlpSignals.map(otlpFile), { keepCase: true }).resolveAll()
 
 /** Names of fields are those of the proto files. */
 export const requestTypes: Readonly<Record<OtlpSignal, protobuf.Type>> = {
-  traces: root.lookupType('opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest'),
-  metrics: root.lookupType('opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest'),
-  logs: root.lookupType('opentelemetry.proto.collector.logs.v1.ExportLogsServiceRequest'),
+  traces: root.lookupType(otlpMessage('traces')),
+  metrics: root.lookupType(otlpMessage('metrics')),
+  logs: root.lookupType(otlpMessage('logs')),
 }
 
 export const isHex = (field: protobuf.Field): boolean => /^(trace|span|parent_span)_id$/.test(field.name)

@@ -2,8 +2,8 @@
  * An export request decoded by protobufjs from the messages in `proto/`, in the form in which tests compare: lists whose
  * order says nothing are sorted, doubles are their bits in decimal.
  */
-import { fileURLToPath } from 'node:url'
 import protobuf from 'protobufjs'
+import { otlpFile, otlpMessage, protoRoot } from '../proto.ts'
 
 export interface PlainExemplar {
   readonly attributes: Readonly<Record<string, string>>
@@ -62,15 +62,10 @@ export interface PlainResource {
 
 type Tree = Readonly<Record<string, unknown>>
 
-const root = new protobuf.Root()
-root.resolvePath = (_origin, target) =>
-  fileURLToPath(
-    new URL(`../../../proto/${target.replace(/^.*proto\/(?=opentelemetry\/)/, '')}`, import.meta.url),
-  )
-root.loadSync('opentelemetry/proto/collector/metrics/v1/metrics_service.proto', { keepCase: true })
+const root = protoRoot([otlpFile('metrics')], { keepCase: true })
 keepBits(root)
 root.resolveAll()
-const request = root.lookupType('opentelemetry.proto.collector.metrics.v1.ExportMetricsServiceRequest')
+const request = root.lookupType(otlpMessage('metrics'))
 
 /** Throws when it is no such message, when an attribute is not a text, or when one occurs twice. */
 export function decodeOtlp(message: Buffer): readonly PlainResource[] {

@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict'
-import path from 'node:path'
 import { test } from 'node:test'
-import protobuf from 'protobufjs'
 import { decodeValue } from '../../../src/commands/decode.ts'
+import { otlpFile, otlpSignals, protoRoot } from '../../support/proto.ts'
 
-const root = new protobuf.Root()
-root.resolvePath = (_origin, target) => path.join(import.meta.dirname, '../../../proto', target)
-root.loadSync(
-  ['trace', 'metrics', 'logs'].map((signal) => `opentelemetry/proto/${signal}/v1/${signal}.proto`),
-)
+const root = protoRoot(otlpSignals.map(otlpFile))
 
 function encode(name: string, object: Record<string, unknown>): Buffer {
   const type = root.lookupType(`opentelemetry.proto.${name}`)

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { limits } from '../../../../src/limits.ts'
 import { jsonToOtlp } from '../../../../src/wire/otlp-json/index.ts'
-import { decoded, type OtlpSignal, requestTypes } from '../../../support/random-otlp-json.ts'
+import type { OtlpSignal } from '../../../support/proto.ts'
+import { decoded, requestTypes } from '../../../support/random-otlp-json.ts'
 
 const bytesMax = 2 ** 26
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import protobuf from 'protobufjs'
 import { type Field, type Message, requests } from '../../../../src/wire/otlp-json/messages.ts'
-import { isHex, otlpSignals, requestTypes } from '../../../support/random-otlp-json.ts'
+import { otlpSignals } from '../../../support/proto.ts'
+import { isHex, requestTypes } from '../../../support/random-otlp-json.ts'
 
 for (const signal of otlpSignals) {
   test(`${signal}: the tables are those of the proto files`, () => {
