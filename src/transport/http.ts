@@ -35,8 +35,8 @@ export interface HttpListenerOptions {
   readonly connections: number
   readonly requestMs: number
   readonly routes: readonly HttpRoute[]
-  /** A request was refused here, before any receiver saw it. */
-  readonly refused: (reason: string) => void
+  /** A request was refused here, before any receiver saw it; `error` is what a sender was told that drops its data. */
+  readonly refused: (reason: string, error?: GuidepostError) => void
   /** Something broke that no sender can be blamed for. */
   readonly failed: (error: unknown) => void
 }
@@ -102,14 +102,14 @@ export class HttpListener {
       return503OnClosing: false,
       forceCloseConnections: 'idle',
       clientErrorHandler: (error, socket) => refuseBroken(error, socket as KnownSocket, options),
-      frameworkErrors: (_error, request, reply) => this.#refusePath(request.raw.url, reply.raw),
+      frameworkErrors: (_error, request, reply) => this.#refusePath(request.raw, reply.raw),
       // Bounded by the header block; a guid that is too long is refused as any other that is none.
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
     })
     for (const route of options.routes) this.#add(route)
     this.#fastify.setNotFoundHandler({}, (request, reply) => {
       reply.hijack()
-      this.#refusePath(request.raw.url, reply.raw)
+      this.#refusePath(request.raw, reply.raw)
     })
     this.#fastify.setErrorHandler((error, _request, reply) => {
       reply.hijack()
@@ -221,11 +221,14 @@ export class HttpListener {
     }
   }
 
-  #refusePath(url: string | undefined, response: ServerResponse): void {
-    this.#options.refused('path')
+  #refusePath({ url = '', method }: IncomingMessage, response: ServerResponse): void {
     const known = this.#options.routes.map((route) => route.path).join(', ')
-    const text = `nothing is served at ${(url ?? '').slice(0, SHOWN_URL)}; there is ${known}`
-    this.#reply(response, answerFor(permanent('GP_PATH', text)))
+    // Without the query: there may be a password in it, and the text goes to the log as well.
+    const path = url.split('?', 1)[0]!.slice(0, SHOWN_URL)
+    const error = permanent('GP_PATH', `nothing is served at ${path}; there is ${known}`)
+    // What is no POST is no sender but somebody who looks whether the port is open, perhaps every second.
+    this.#options.refused('path', method === 'POST' ? error : undefined)
+    this.#reply(response, answerFor(error))
   }
 
   #reply(response: ServerResponse, answer: Answer, more?: Readonly<Record<string, string>>): void {

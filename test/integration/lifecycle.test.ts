@@ -225,3 +225,21 @@ test('what a gRPC sender drops leaves a line in the log', async (context) => {
     closeGrpcClients()
   }
 })
+
+test('a sender that asks for a path that is not served leaves a line in the log, a prober does not', async (context) => {
+  const running = await Running.start(context)
+  const url = `http://127.0.0.1:${running.port}/v1/logz?token=hush`
+  for (const method of ['GET', 'POST']) {
+    const reply = await fetch(url, { method })
+    assert.equal(reply.status, 404)
+    assert.match(await reply.text(), /^GP_PATH: nothing is served at \/v1\/logz; there is /)
+  }
+  await until('the log tells of it', 5000, () => said(running.program, /GP_PATH.*\/v1\/logz/))
+  const lines = running.program.logs.filter(({ code }) => code === 'GP_PATH')
+  assert.deepEqual(
+    lines.map(({ level, receiver }) => [level, receiver]),
+    [['warn', 'http']],
+  )
+  assert.ok(!said(running.program, /hush/), 'what stands in a query may be a password')
+  assert.equal(await running.refused('path'), 2)
+})
