@@ -371,7 +371,7 @@ export const schema = {
           default: limits.messageBytesMax,
           min: 1 * KiB,
           max: limits.segmentRecordBytesMax - 1 * MiB,
-          doc: 'One gRPC message, as it arrives and after inflating. Over it: RESOURCE_EXHAUSTED, which no sender tries again; senders batch below it.',
+          doc: 'One gRPC message, as it arrives and after inflating. Over it: RESOURCE_EXHAUSTED without RetryInfo, which tells senders not to try again; senders batch below it.',
           neighbour: 'limits.inflightBytes',
         },
         inflightBytes: {
