@@ -46,9 +46,11 @@ function readScalar(option: Scalar, value: unknown, report: Report): unknown {
   if (option.type === 'string') {
     if (typeof value === 'string' && (option.pattern?.test(value) ?? true)) return value
     const shown = option.secret ? '' : `, not ${show(value)}`
-    const isUnquoted = typeof value === 'number' || typeof value === 'boolean'
-    const quoted = option.secret ? 'Put it in quotes.' : `Put it in quotes: '${value}'.`
-    const hint = isUnquoted ? quoted : `Such as ${option.example}.`
+    let hint = `Such as ${option.example}.`
+    // Only these two: a list may hold what cannot be made a text.
+    if (typeof value === 'number' || typeof value === 'boolean') {
+      hint = option.secret ? 'Put it in quotes.' : `Put it in quotes: '${value}'.`
+    }
     report([], `must be ${option.expects}${shown}`, hint)
     return ''
   }

@@ -30,6 +30,16 @@ function assertAnswered(text: string): void {
 
 const paths = [...walk(schema)].map(([path]) => path)
 
+test('a value that cannot be made a text is a problem like any other', () => {
+  for (const [path] of walk(schema)) {
+    const values: Record<string, unknown> = {}
+    put(values, path, [{ toString: 0 }])
+    assertAnswered(stringify(values))
+    put(values, path, { toString: 0 })
+    assertAnswered(stringify(values))
+  }
+})
+
 test('any value in the place of any option', () => {
   const value = fc.oneof(
     fc.jsonValue({ maxDepth: 2 }),
