@@ -191,7 +191,7 @@ export const limits = {
   kafkaBatchOverheadBytes: 4 * KiB,
   /** Producers, each with its own connections and one produce under way. Partitions are shared out among them. */
   kafkaLanesMax: 4,
-  /** Repeats of one produce by the client library, with the same sequence number, before it counts as failed. */
+  /** Repeats of one produce, with the same sequence number, before it counts as failed. */
   kafkaRetriesMax: 5,
   /** Milliseconds between two such repeats, doubling from a tenth of it. */
   kafkaRetryMsMax: 1_000,
@@ -201,8 +201,10 @@ export const limits = {
   kafkaRefreshMs: 60_000,
   /** Levels of nested errors of a client library that are looked at for a cause. */
   errorDepthMax: 8,
-  /** Records after which a producer is replaced; sequence numbers are 31 bits and the library does not wrap them. */
+  /** Records after which a producer is replaced; sequence numbers are 31 bits. */
   kafkaProducerRecordsMax: 1_000_000_000,
+  /** Bytes that a producer keeps for framing its records; what needs more is framed in memory of its own. */
+  kafkaScratchBytesMax: 2 * MiB,
   /** Bytes that a reader fetches from one broker at a time, compressed. */
   kafkaFetchBytesMax: 4 * MiB,
   /** Milliseconds that a broker may hold a reader's fetch while there is nothing new. */
@@ -254,6 +256,10 @@ const relations: readonly [boolean, string][] = [
   ],
   [limits.headersMsMax <= limits.requestMsMax, 'headers are a part of the request'],
   [limits.kafkaProduceBytesMax < 1_000_000, 'a produce must stay below the smallest common broker limit'],
+  [
+    limits.kafkaProduceBytesMax < limits.kafkaScratchBytesMax,
+    'a full produce must fit the memory that is kept',
+  ],
   [limits.kafkaProducerRecordsMax < 2 ** 31, 'a sequence number has 31 bits'],
   [limits.kafkaRetriesMax >= 2, '@platformatic/kafka takes fewer than two retries for endless ones'],
   [

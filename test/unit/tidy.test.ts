@@ -54,6 +54,7 @@ const NUMBERS: Record<string, string> = {
   'src/guidepost.mjs: 16 * 1024 * 1024': 'memory that glibc takes at once',
   'src/bus/log/log-bus.ts: 3_600_000': 'milliseconds of an hour',
   'src/segment/retention.ts: 3_600_000': 'milliseconds of an hour',
+  'src/bus/kafka/record-batch.ts: 2 ** 31': 'sequence numbers have 31 bits',
   'src/bus/partition.ts: 0x9747b28c': "murmur2's seed",
   'src/bus/partition.ts: 0x5bd1e995': "murmur2's multiplier",
   'src/bus/partition.ts: 0x7fffffff': 'the mask that makes a hash positive, as Kafka does',

@@ -1,39 +1,13 @@
 /** A Kafka cluster by way of @platformatic/kafka: topics and producers, without queues or policy. */
-import {
-  Admin,
-  type Base,
-  ConfigResourceTypes,
-  compressionsAlgorithms,
-  ProduceAcks,
-  Producer,
-} from '@platformatic/kafka'
+import { Admin, ConfigResourceTypes, Producer } from '@platformatic/kafka'
 import type { KafkaBusConfig } from '../../config/config.ts'
-import type { BusRecord } from '../bus.ts'
 import { isBrokerError, toClientError } from '../client-errors.ts'
-import { recordHeaders } from '../headers.ts'
-import {
-  ClientError,
-  type PartitionClient,
-  type PartitionProducer,
-  type TopicFacts,
-} from '../partition-producer.ts'
-import { compressNow } from '../zstd.ts'
-import { connectionOptions } from './kafka-options.ts'
-
-// The library's table of codecs is public and has no option for the level; this entry serves this process's producers.
-Object.assign(compressionsAlgorithms.zstd, {
-  compressSync: (data: Buffer | { readonly buffer: Buffer }) =>
-    compressNow(Buffer.isBuffer(data) ? data : data.buffer),
-})
+import type { PartitionClient, PartitionProducer, TopicFacts } from '../partition-producer.ts'
+import { connectionOptions, cut } from './kafka-options.ts'
+import { KafkaProducer } from './kafka-producer.ts'
 
 const inSyncName = 'min.insync.replicas'
 const bytesName = 'max.message.bytes'
-
-/** Cuts the sockets first: a close in good order would still write what they hold. */
-export function cut(client: Base): void {
-  for (const [, connection] of client.connections) connection.socket?.destroy()
-  client.close().catch(() => {})
-}
 
 export class KafkaClient implements PartitionClient {
   readonly #config: KafkaBusConfig
@@ -83,17 +57,10 @@ export class KafkaClient implements PartitionClient {
   }
 
   async openProducer(): Promise<PartitionProducer> {
-    const producer = new Producer({
-      ...connectionOptions(this.#config),
-      idempotent: true,
-      acks: ProduceAcks.ALL,
-      compression: this.#config.compression,
-      repeatOnStaleMetadata: true,
-    })
+    const producer = new Producer({ ...connectionOptions(this.#config), idempotent: true })
     this.#opening.add(producer)
     try {
-      await producer.initIdempotentProducer({})
-      return new KafkaProducer(producer)
+      return await KafkaProducer.open(producer, this.#config)
     } catch (error) {
       cut(producer)
       throw toClientError(error, 'opening a producer')
@@ -132,52 +99,5 @@ export class KafkaClient implements PartitionClient {
       if (toClientError(error, '').failure !== 'operator') throw error
     }
     return settings
-  }
-}
-
-const headerNames = new Map<string, Buffer>()
-
-function headerName(name: string): Buffer {
-  let bytes = headerNames.get(name)
-  if (bytes === undefined) {
-    bytes = Buffer.from(name)
-    // Only the names that every record has are kept: those of dead letters are few, but not ours to bound.
-    if (headerNames.size < 16) headerNames.set(name, bytes)
-  }
-  return bytes
-}
-
-class KafkaProducer implements PartitionProducer {
-  readonly #producer: Producer
-
-  constructor(producer: Producer) {
-    this.#producer = producer
-  }
-
-  async produce(topic: string, partition: number, records: readonly BusRecord[]): Promise<bigint> {
-    try {
-      const messages = records.map((record) => {
-        const headers = new Map<Buffer, Buffer>()
-        for (const [name, value] of Object.entries(recordHeaders(record))) {
-          headers.set(headerName(name), Buffer.from(value))
-        }
-        const timestamp = BigInt(record.receivedAtMs)
-        return { topic, partition, key: Buffer.from(record.guid), value: record.value, headers, timestamp }
-      })
-      const { offsets } = await this.#producer.send({ messages })
-      const stored = offsets?.find((entry) => entry.topic === topic && entry.partition === partition)
-      if (stored === undefined) throw new ClientError('away', `no acknowledgement of ${topic}-${partition}`)
-      return stored.offset
-    } catch (error) {
-      throw error instanceof ClientError ? error : toClientError(error, `writing to ${topic}-${partition}`)
-    }
-  }
-
-  destroy(): void {
-    cut(this.#producer)
-  }
-
-  async close(): Promise<void> {
-    await this.#producer.close()
   }
 }

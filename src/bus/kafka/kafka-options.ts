@@ -1,6 +1,6 @@
 /** How @platformatic/kafka is asked for a connection, and the check that it is a version that can be trusted. */
 import { isIP } from 'node:net'
-import { type BaseOptions, clientSoftwareVersion } from '@platformatic/kafka'
+import { type Base, type BaseOptions, clientSoftwareVersion } from '@platformatic/kafka'
 import type { KafkaBusConfig } from '../../config/config.ts'
 import { permanent } from '../../errors.ts'
 import { limits } from '../../limits.ts'
@@ -21,17 +21,31 @@ export function checkClientVersion(version: string = clientSoftwareVersion): voi
   }
 }
 
+/** How long the broker itself may wait for the replicas. */
+export function brokerTimeoutMs(config: KafkaBusConfig): number {
+  return Math.ceil(config.appendMs / 2)
+}
+
+/** Milliseconds to wait after `failures` failed tries, at least one. */
+export function repeatPauseMs(failures: number): number {
+  return Math.min(limits.kafkaRetryMsMax, (limits.kafkaRetryMsMax / 10) * 2 ** (failures - 1))
+}
+
+/** Cuts the sockets first: a close in good order would still write what they hold. */
+export function cut(client: Pick<Base, 'connections' | 'close'>): void {
+  for (const [, connection] of client.connections) connection.socket?.destroy()
+  client.close().catch(() => {})
+}
+
 export function connectionOptions(config: KafkaBusConfig): BaseOptions & { requestTimeout: number } {
   const options: BaseOptions & { requestTimeout: number } = {
     clientId: config.clientId,
     bootstrapBrokers: [...config.brokers],
     connectTimeout: config.connectMs,
     requestTimeout: config.appendMs,
-    // How long the broker itself may wait for the replicas.
-    timeout: Math.ceil(config.appendMs / 2),
+    timeout: brokerTimeoutMs(config),
     retries: limits.kafkaRetriesMax,
-    retryDelay: (_client, _operation, attempt) =>
-      Math.min(limits.kafkaRetryMsMax, (limits.kafkaRetryMsMax / 10) * 2 ** (attempt - 1)),
+    retryDelay: (_client, _operation, attempt) => repeatPauseMs(attempt),
     metadataMaxAge: 5 * limits.kafkaRefreshMs,
     autocreateTopics: false,
   }

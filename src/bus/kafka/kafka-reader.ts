@@ -15,8 +15,7 @@ import { permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { BusReader, ReadOptions, StoredRecord } from '../bus.ts'
 import { isBrokerError, toClientError } from '../client-errors.ts'
-import { cut } from './kafka-client.ts'
-import { checkClientVersion, connectionOptions } from './kafka-options.ts'
+import { checkClientVersion, connectionOptions, cut } from './kafka-options.ts'
 
 /** Where the reading of one partition stands. */
 interface Place {
