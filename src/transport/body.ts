@@ -1,11 +1,10 @@
 /**
- * Reads a request's body, bounded and on the books: what arrives is charged to the budget by the blocks that it fills, not
- * when it is announced, so that a claim costs nothing.
+ * Reads a request's body, bounded and on the books: each chunk is charged to the budget when it arrives, not when it is
+ * announced, so that a claim costs nothing.
  */
 import type { IncomingMessage } from 'node:http'
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
 import { KiB } from '../limits.ts'
-import { BufferPool } from '../route/pool.ts'
 
 /** Where bytes in flight are counted; the route's `Budget` is one. */
 export interface ByteBudget {
@@ -34,44 +33,41 @@ export function overloaded(budget: ByteBudget): GuidepostError {
   )
 }
 
-/** A body in crumbs gets a small block, then a larger one, so that it takes little more than its bytes. */
+/** Chunks below this are copied together: each holds much more memory than its bytes when a body comes in crumbs. */
 const SMALL_BYTES = 4 * KiB
-const NEXT_BYTES = 16 * KiB
-const BLOCK_BYTES = 64 * KiB
+const GATHER_BYTES = 16 * KiB
 
-const pool = new BufferPool()
-
-/**
- * The bytes of one body or message, and what they take from the budget. They are copied into blocks that are used again
- * and again: a chunk from the network is a piece of a larger buffer, and one that is kept until its body is whole makes
- * V8's collections of young objects, and then those of the whole heap, carry it along.
- */
+/** The chunks of one body or message, and what they take from the budget. */
 export class Gathered implements Body {
   readonly chunks: Buffer[] = []
   bytes = 0
   readonly #budget: ByteBudget
-  readonly #blocks: Buffer[] = []
   #charged = 0
-  /** Bytes of the last block that are taken. */
+  /** Where small chunks are copied; its filled part is the last of `chunks`. */
+  #gather: Buffer | undefined
   #filled = 0
 
   constructor(budget: ByteBudget) {
     this.#budget = budget
   }
 
-  /** False when the budget has no room; the body is of no use then. */
+  /** False when the budget has no room; the chunk was not taken then. */
   add(chunk: Buffer): boolean {
-    let at = 0
-    while (at < chunk.length) {
-      let block: Buffer | undefined = this.#blocks.at(-1)
-      if (block === undefined || this.#filled === block.length) {
-        block = this.#take(this.#blockBytes(chunk.length))
-        if (block === undefined) return false
-      }
-      const copied = chunk.copy(block, this.#filled, at)
-      this.#filled += copied
-      at += copied
-      this.chunks[this.#blocks.length - 1] = block.subarray(0, this.#filled)
+    if (chunk.length >= SMALL_BYTES) {
+      if (!this.#charge(chunk.length)) return false
+      this.#gather = undefined
+      this.chunks.push(chunk)
+    } else if (this.#gather !== undefined && this.#filled + chunk.length <= this.#gather.length) {
+      chunk.copy(this.#gather, this.#filled)
+      this.#filled += chunk.length
+      this.chunks[this.chunks.length - 1] = this.#gather.subarray(0, this.#filled)
+    } else {
+      // The first small chunk of a run is mostly the end of a body, and nothing follows.
+      const room = this.chunks.length < 2 ? SMALL_BYTES : GATHER_BYTES
+      if (!this.#charge(room)) return false
+      this.#gather = Buffer.allocUnsafeSlow(room)
+      this.#filled = chunk.copy(this.#gather)
+      this.chunks.push(this.#gather.subarray(0, this.#filled))
     }
     this.bytes += chunk.length
     return true
@@ -99,21 +95,7 @@ export class Gathered implements Body {
     this.#budget.give(this.#charged)
     this.#charged = 0
     this.chunks.length = 0
-    for (const block of this.#blocks) pool.give(block)
-    this.#blocks.length = 0
-  }
-
-  #blockBytes(chunkBytes: number): number {
-    if (chunkBytes > SMALL_BYTES || this.bytes >= NEXT_BYTES) return BLOCK_BYTES
-    return this.bytes === 0 ? SMALL_BYTES : NEXT_BYTES
-  }
-
-  #take(bytes: number): Buffer | undefined {
-    if (!this.#charge(bytes)) return undefined
-    const block = pool.take(bytes)
-    this.#blocks.push(block)
-    this.#filled = 0
-    return block
+    this.#gather = undefined
   }
 
   #charge(bytes: number): boolean {
@@ -150,7 +132,6 @@ export function readBody(
 ): Promise<Body | GuidepostError> {
   return new Promise((resolve) => {
     const gathered = new Gathered(budget)
-    const announced = Number(request.headers['content-length'])
     const release = (): void => gathered.release()
     const finish = (result: Body | GuidepostError): void => {
       request.off('data', onData)
@@ -170,8 +151,7 @@ export function readBody(
       refuse(retryable('GP_BODY_INCOMPLETE', 'the connection ended before the body did'))
     const onData = (chunk: Buffer): void => {
       if (gathered.bytes + chunk.length > bytesMax) refuse(tooLarge(gathered.bytes + chunk.length, bytesMax))
-      else if (!(chunk.length === announced ? gathered.addWhole(chunk) : gathered.add(chunk)))
-        refuse(overloaded(budget))
+      else if (!gathered.add(chunk)) refuse(overloaded(budget))
     }
     const onEnd = (): void => finish({ chunks: gathered.chunks, bytes: gathered.bytes, release })
     request.on('data', onData)
