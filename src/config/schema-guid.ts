@@ -65,7 +65,7 @@ const name = {
 const conflict = {
   type: 'choice',
   values: ['overwrite', 'keep', 'reject'],
-  doc: 'What happens to an item that already carries another guid under `guid.name`: the right one replaces it (`overwrite`), it stays (`keep`), or the item is rejected (`reject`). `keep` chooses between two guids and is no source: with `missing: reject` or `drop` an item for which no source yields a guid is refused even when it carries a valid one under `guid.name`. To let that one count, name it in `guid.from`.',
+  doc: 'What happens to an item that already carries another guid under `guid.name`: the right one replaces it (`overwrite`), it stays (`keep`), or the item is rejected (`reject`). Of several under that name the first is looked at. `keep` chooses between two guids and is no source: with `missing: reject` or `drop` an item for which no source yields a guid is refused even when it carries a valid one under `guid.name`. To let that one count, name it in `guid.from`.',
 } as const
 
 const scope = {
