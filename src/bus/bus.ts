@@ -13,6 +13,13 @@ export type Encoding =
 
 export type Topic = 'otlp_spans' | 'otlp_metrics' | 'otlp_logs' | 'prometheus_metrics' | 'dead_letters'
 
+/** Where OTLP of each signal goes: what consumers read by default (the Collector's kafka receiver). */
+export const otlpTopics = {
+  traces: 'otlp_spans',
+  metrics: 'otlp_metrics',
+  logs: 'otlp_logs',
+} as const satisfies Readonly<Record<string, Topic>>
+
 /** One record on its way to the bus. It holds items of exactly one guid. */
 export interface BusRecord {
   readonly topic: Topic

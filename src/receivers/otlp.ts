@@ -5,7 +5,7 @@
  * Profiles are not taken: their messages share one dictionary, into which attributes point as well, so that they can
  * neither be joined nor be split by guid without rewriting all of it, and the format is not stable yet.
  */
-import type { Topic } from '../bus/bus.ts'
+import { otlpTopics } from '../bus/bus.ts'
 import type { LimitsConfig } from '../config/config.ts'
 import { GuidepostError, retryable } from '../errors.ts'
 import type { Destination } from '../route/batcher.ts'
@@ -21,13 +21,6 @@ import { describeRefusals } from './refusals.ts'
 
 export const receiverName = 'otlp'
 export const signals: readonly OtlpSignal[] = ['traces', 'metrics', 'logs']
-
-/** What consumers of each signal read by default (the Collector's kafka receiver). */
-export const topics: Readonly<Record<OtlpSignal, Topic>> = {
-  traces: 'otlp_spans',
-  metrics: 'otlp_metrics',
-  logs: 'otlp_logs',
-}
 
 /** What a reload may change; all of it is replaced together. */
 export interface OtlpSettings {
@@ -67,7 +60,7 @@ export class OtlpReceiver {
     this.#failed = options.failed
     this.#settings = settings
     const destination = (signal: OtlpSignal): Destination =>
-      this.intake.destination(topics[signal], 'otlp_proto', true, otlpStampings[signal])
+      this.intake.destination(otlpTopics[signal], 'otlp_proto', true, otlpStampings[signal])
     this.#destinations = {
       traces: destination('traces'),
       metrics: destination('metrics'),

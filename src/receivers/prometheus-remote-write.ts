@@ -6,6 +6,7 @@
  *   413, 415, 405  the request can never be accepted   503  try the whole request again
  * Each answer to a 2.0 request says in its Written headers what is durable.
  */
+import { otlpTopics } from '../bus/bus.ts'
 import type { LimitsConfig, RemoteWriteConfig } from '../config/config.ts'
 import { GuidepostError, permanent } from '../errors.ts'
 import { limits as bounds } from '../limits.ts'
@@ -66,7 +67,7 @@ export class RemoteWriteReceiver {
     this.#destinations = {
       1: this.#destination(1),
       2: this.#destination(2),
-      otlp: this.#intake.destination('otlp_metrics', 'otlp_proto', true, metrics),
+      otlp: this.#intake.destination(otlpTopics.metrics, 'otlp_proto', true, metrics),
     }
   }
 

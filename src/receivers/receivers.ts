@@ -2,7 +2,7 @@
  * The receivers that a configuration switches on: what each listener serves, the topics that they write to, and their
  * rules. A new protocol is built here.
  */
-import type { Topic } from '../bus/bus.ts'
+import { otlpTopics, type Topic } from '../bus/bus.ts'
 import type { Config, GuidConfig } from '../config/config.ts'
 import { GuidTable } from '../stamp/guid.ts'
 import { GuidRules, type ItemSourceKind } from '../stamp/guid-rules.ts'
@@ -20,9 +20,9 @@ import * as remoteWrite from './prometheus-remote-write.ts'
 export function topicsOf({ receivers }: Config): Topic[] {
   const topics = new Set<Topic>()
   if (receivers.remoteWrite.enabled) {
-    topics.add(receivers.remoteWrite.encoding === 'otlp_proto' ? otlp.topics.metrics : 'prometheus_metrics')
+    topics.add(receivers.remoteWrite.encoding === 'otlp_proto' ? otlpTopics.metrics : 'prometheus_metrics')
   }
-  if (receivers.otlp.enabled) for (const signal of otlp.signals) topics.add(otlp.topics[signal])
+  if (receivers.otlp.enabled) for (const signal of otlp.signals) topics.add(otlpTopics[signal])
   return [...topics, 'dead_letters']
 }
 

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { AppendOutcome, Bus, BusRecord, Encoding, Topic } from '../bus/bus.ts'
-import { type GuidepostError, retryable } from '../errors.ts'
+import { type GuidepostError, reasonOf, retryable } from '../errors.ts'
 import { KiB, limits } from '../limits.ts'
 import { Batch, type Owner } from './batch.ts'
 import type { Budget } from './budget.ts'
@@ -373,6 +373,6 @@ function cutOf(
 
 /** The items go back to their senders, who will send them again. */
 function reject(owner: Owner, record: BusRecord, failure: GuidepostError): GuidepostError {
-  owner.rejected(failure.code).value += record.items
+  owner.rejected(reasonOf(failure)).value += record.items
   return failure
 }

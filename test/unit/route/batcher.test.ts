@@ -137,7 +137,7 @@ test('a request with several records is durable only when all of them are', asyn
   const onlyA = route.submit([[a, 'a2']])!
   assert.equal(code(await both.settled), 'GP_BUS_UNAVAILABLE')
   assert.equal(await onlyA.settled, undefined, 'who shared the good record is not told of the bad one')
-  assert.deepEqual([a.published.value, b.reasons['GP_BUS_UNAVAILABLE']?.value], [4, 2])
+  assert.deepEqual([a.published.value, b.reasons['bus_unavailable']?.value], [4, 2])
   await route.assertIdle()
 })
 
@@ -204,7 +204,7 @@ test('the parts of a record are sent in their order; after one that must be repe
   }
   assert.equal(code(await route.submit([[a, 'abcdefgh']])!.settled), 'GP_BUS_UNAVAILABLE')
   assert.deepEqual(route.texts(), ['ab', 'cd'])
-  assert.deepEqual([a.published.value, a.reasons['GP_BUS_UNAVAILABLE']?.value], [4, 4])
+  assert.deepEqual([a.published.value, a.reasons['bus_unavailable']?.value], [4, 4])
   await route.assertIdle()
 })
 
@@ -247,7 +247,7 @@ test('when the dead letters cannot be written either, the sender is told to try 
     route.bus.fate = ({ topic }) => (topic === 'dead_letters' ? fate : 'refused')
     const failure = await route.submit([[a, 'abc']])!.settled
     assert.deepEqual([fate, failure?.code, failure?.canRetry], [fate, 'GP_BUS_UNAVAILABLE', true])
-    assert.equal(a.reasons['GP_BUS_UNAVAILABLE']?.value, 3)
+    assert.equal(a.reasons['bus_unavailable']?.value, 3)
     assert.equal(a.deadLettered.value, 0)
     await route.assertIdle()
   }
