@@ -6,6 +6,8 @@ export interface KernelExports {
   arenaTake(bytes: number): number
   readonly inflated: WebAssembly.Global
   snappyInflate(input: number, bytes: number, bytesMax: number): number
+  /** Where the last translation begins. */
+  readonly translated: WebAssembly.Global
   rulesBegin(): void
   rulesNameAt(i: number): number
   rulesName(bytes: number): void

@@ -3,7 +3,7 @@
  * one arena that starts anew with each request. The calls of one request go in this order and within one turn of the
  * event loop, since the next request begins by forgetting all of it:
  *
- *   begin → putSnappy | putPlain → useRules → walk → tuples → verdicts, slots → plan → write → partBytes
+ *   begin → putSnappy | putPlain → useRules → (translate) → walk → tuples → verdicts, slots → plan → write → partBytes
  *
  * The source is `kernel/assembly/`; `npm run kernel` compiles it to `kernel/kernel-wasm.ts`.
  */
@@ -23,6 +23,8 @@ export const kernelCodes = {
   [-7]: 'symbols',
   [-8]: 'symbol_zero',
   [-9]: 'unknown',
+  [-10]: 'thrift',
+  [-11]: 'method',
 } as const
 export type KernelProblem = (typeof kernelCodes)[keyof typeof kernelCodes]
 
@@ -103,6 +105,15 @@ export interface Format {
   textOf?(kept: Buffer): string | undefined
 }
 
+/** Turns a payload into one of another form inside of the kernel, in one pass from wire to wire. */
+export interface Translation {
+  /**
+   * Translates the payload of `bytes` bytes at address `at`. The bytes of the translation, whose address is then in
+   * `translated`, or a code.
+   */
+  run(x: KernelExports, at: number, bytes: number): number
+}
+
 /** The address that arenaTake gives when the memory cannot grow. */
 const NOWHERE = 0
 /** Set in the length of a value that is no string (`assembly/rules.ts`). */
@@ -169,6 +180,15 @@ export class Kernel {
   payloadCopy(): Buffer {
     this.#view()
     return Buffer.from(this.#bytes.subarray(this.#payloadAt, this.#payloadAt + this.#payloadBytes))
+  }
+
+  /** Puts the payload's translation in its place. Its length, or a negative code. */
+  translate(translation: Translation): number {
+    const bytes = translation.run(this.#exports, this.#payloadAt, this.#payloadBytes)
+    if (bytes < 0) return bytes
+    this.#payloadAt = this.#exports.translated.value as number
+    this.#payloadBytes = bytes
+    return bytes
   }
 
   useRules(rules: KernelRules): void {

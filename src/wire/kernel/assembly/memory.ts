@@ -17,6 +17,8 @@ export const E_OTHER_VERSION: i32 = -6
 export const E_SYMBOLS: i32 = -7
 export const E_SYMBOL_ZERO: i32 = -8
 export const E_UNKNOWN: i32 = -9
+export const E_THRIFT: i32 = -10
+export const E_METHOD: i32 = -11
 
 let arenaEnd: usize = 0
 
