@@ -8,6 +8,13 @@ export interface KernelExports {
   snappyInflate(input: number, bytes: number, bytesMax: number): number
   /** Where the last translation begins. */
   readonly translated: WebAssembly.Global
+  /** 1 emitBatch, 2 emitZipkinBatch, or a code. `protocol`: 0 Thrift's binary, 1 its compact one. */
+  readEnvelope(protocol: number, at: number, bytes: number): number
+  /** Where the value of that method's argument begins, and the end of the bytes. */
+  readonly argumentAt: WebAssembly.Global
+  readonly argumentEnd: WebAssembly.Global
+  /** Address at which the last malformed Thrift is at fault. */
+  readonly faultAt: WebAssembly.Global
   rulesBegin(): void
   rulesNameAt(i: number): number
   rulesName(bytes: number): void
