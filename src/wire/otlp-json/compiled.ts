@@ -1,4 +1,5 @@
 /** The tables of `messages.ts`, made ready for looking up a key by its bytes and for writing a field at once. */
+import { KeyTable } from '../json/keys.ts'
 import type { EnumNumbers, Field, Message, Scalar } from './messages.ts'
 
 export interface CompiledField {
@@ -33,49 +34,18 @@ const wireTypes: Readonly<Record<CompiledField['type'], number>> = {
   fixed32: 5,
 }
 
-/** Bytes of the longest key of all messages; longer ones need not be looked up. */
-export const keyBytesMax = 32
-
-/** To be folded over the bytes of a key, from 0. */
-export function hashStep(hash: number, byte: number): number {
-  return (Math.imul(hash, 31) + byte) | 0
-}
-
 /** A message whose fields are found by either of their names. */
 export class CompiledMessage {
-  /** Open addressing, at most a quarter full. */
-  readonly #names: (Buffer | undefined)[]
-  readonly #fields: (CompiledField | undefined)[]
-  readonly #mask: number
+  readonly keys: KeyTable<CompiledField>
 
   constructor(message: Message, compiled: Map<Message, CompiledMessage>) {
     compiled.set(message, this)
-    let size = 8
-    while (size < message.fields.length * 8) size *= 2
-    this.#names = Array.from({ length: size })
-    this.#fields = Array.from({ length: size })
-    this.#mask = size - 1
-    for (const field of message.fields) {
-      const ready = compileField(field, compiled)
-      for (const name of new Set([field.name, field.protoName])) this.#add(Buffer.from(name), ready)
-    }
-  }
-
-  /** The field whose key stands there; `hash` is the key's. */
-  find(bytes: Buffer, from: number, to: number, hash: number): CompiledField | undefined {
-    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const name = this.#names[slot]
-      if (name === undefined) return undefined
-      if (isEqual(name, bytes, from, to)) return this.#fields[slot]
-    }
-  }
-
-  #add(name: Buffer, field: CompiledField): void {
-    if (name.length > keyBytesMax) throw new Error(`${name} is longer than keyBytesMax`)
-    let slot = name.reduce(hashStep, 0) & this.#mask
-    while (this.#names[slot] !== undefined) slot = (slot + 1) & this.#mask
-    this.#names[slot] = name
-    this.#fields[slot] = field
+    this.keys = new KeyTable(
+      message.fields.flatMap((field) => {
+        const ready = compileField(field, compiled)
+        return [...new Set([field.name, field.protoName])].map((name) => [name, ready] as const)
+      }),
+    )
   }
 }
 
@@ -99,10 +69,4 @@ function compileField(field: Field, compiled: Map<Message, CompiledMessage>): Co
     message: isMessage ? compile(type, compiled) : undefined,
     numbers,
   }
-}
-
-function isEqual(name: Buffer, bytes: Buffer, from: number, to: number): boolean {
-  if (to - from !== name.length) return false
-  for (let index = 0; index < name.length; index++) if (name[index] !== bytes[from + index]) return false
-  return true
 }

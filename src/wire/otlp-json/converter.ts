@@ -6,16 +6,18 @@
  * occur twice, and defaults are written when the text has them.
  */
 import { limits } from '../../limits.ts'
-import { base64Size, putBase64, putHex } from './bytes.ts'
-import { type CompiledField, type CompiledMessage, hashStep, keyBytesMax } from './compiled.ts'
-import { Malformed } from './malformed.ts'
+import { base64Size, putBase64, putHex } from '../json/bytes.ts'
+import { keyBytesMax } from '../json/keys.ts'
+import { Malformed } from '../json/malformed.ts'
+import type { NumberText } from '../json/numbers.ts'
+import type { Output } from '../json/output.ts'
+import { Path } from '../json/path.ts'
+import type { Scanner } from '../json/scanner.ts'
+import { Values } from '../json/values.ts'
+import type { CompiledField, CompiledMessage } from './compiled.ts'
 import type { Scalar } from './messages.ts'
-import type { NumberText } from './numbers.ts'
-import type { Output } from './output.ts'
-import type { Scanner } from './scanner.ts'
 
 const quote = 0x22
-const backslash = 0x5c
 
 const oldKeys = /^instrumentation(Library|_library_)(Spans|Metrics|Logs|spans|metrics|logs)$/
 
@@ -28,29 +30,15 @@ type Integer = Exclude<Scalar, 'string' | 'bool' | 'hex' | 'bytes' | 'double'>
 export class Converter {
   readonly #scanner: Scanner
   readonly #output: Output
-  /** Where the cursor is: for each open message the name of the field and its index in a list, -1 without one. */
-  readonly #names: (string | undefined)[] = []
-  readonly #indices: number[] = []
+  readonly #values: Values
+  /** A level for each open message. */
+  readonly path = new Path()
   #depth = 0
-  /** The string that was read last, with its escapes resolved. */
-  #text: Buffer
-  #from = 0
-  #to = 0
 
   constructor(scanner: Scanner, output: Output) {
     this.#scanner = scanner
     this.#output = output
-    this.#text = scanner.bytes
-  }
-
-  /** Like `resourceSpans[0].scopeSpans[2].spans[1].traceId`; empty for the request itself. */
-  get path(): string {
-    let path = ''
-    for (let depth = 0; this.#names[depth] !== undefined; depth++) {
-      const index = this.#indices[depth] ?? -1
-      path += `${depth > 0 ? '.' : ''}${this.#names[depth]}${index >= 0 ? `[${index}]` : ''}`
-    }
-    return path
+    this.#values = new Values(scanner)
   }
 
   /** An object, and its fields as those of `message`. @throws Malformed */
@@ -63,46 +51,28 @@ export class Converter {
       return
     }
     const depth = this.#depth
-    this.#indices[depth] = -1
     do {
-      this.#names[depth] = undefined
+      this.path.at(depth, undefined)
       const field = this.#key(message)
-      this.#names[depth] = field?.name ?? '(unknown)'
+      this.path.at(depth, field?.name ?? '(unknown)')
       if (field === undefined) scanner.skip(limits.otlpNestingMax)
       else this.#field(field)
     } while (scanner.hasMore('}'))
-    this.#names[depth] = undefined
+    this.path.at(depth, undefined)
   }
 
-  /** A key and its colon. */
   #key(message: CompiledMessage): CompiledField | undefined {
     const scanner = this.#scanner
-    const { bytes } = scanner
-    if (scanner.peek() !== quote) throw scanner.unexpected('a key in quotes')
-    const from = scanner.at + 1
-    let at = from
-    let hash = 0
-    let byte = bytes[at]
-    while (byte !== undefined && byte >= 0x20 && byte < 0x7f && byte !== quote && byte !== backslash) {
-      hash = hashStep(hash, byte)
-      byte = bytes[++at]
+    const field = message.keys.read(scanner)
+    if (field === undefined && !scanner.hasEscapes && scanner.length <= keyBytesMax) {
+      refuseOld(scanner.bytes, scanner.from, scanner.to)
     }
-    if (byte === quote) {
-      scanner.at = at + 1
-      scanner.expect(':', ': after the key')
-      const field = message.find(bytes, from, at, hash)
-      if (field === undefined && at - from <= keyBytesMax) refuseOld(bytes, from, at)
-      return field
-    }
-    scanner.skipKey()
-    if (!scanner.hasEscapes || scanner.length > keyBytesMax) return undefined
-    this.#resolve()
-    return message.find(this.#text, 0, this.#to, this.#text.reduce(hashStep, 0))
+    return field
   }
 
   #field(field: CompiledField): void {
-    if (this.#scanner.peek() === 0x6e) this.#scanner.literal('null')
-    else if (field.isRepeated) this.#list(field)
+    if (this.#values.isNull()) return
+    if (field.isRepeated) this.#list(field)
     else if (field.type === 'int64' && field.name === anyInteger) this.#anyInteger(field)
     else {
       this.#output.varint(field.tag)
@@ -112,7 +82,7 @@ export class Converter {
 
   /** SDKs for JavaScript write every whole number as `intValue`, 1e300 too: beyond 64 bits it is a double. */
   #anyInteger(field: CompiledField): void {
-    const start = this.#readNumber('an integer')
+    const start = this.#values.readNumber('an integer')
     const { number } = this.#scanner
     const found = number.integer(true)
     if (found === 'fraction') throw new Malformed(start, 'expected an integer, found a fraction')
@@ -141,11 +111,11 @@ export class Converter {
     const depth = this.#depth
     let index = 0
     do {
-      this.#indices[depth] = index++
+      this.path.index(depth, index++)
       if (!field.isPacked) this.#output.varint(field.tag)
       this.#value(field)
     } while (scanner.hasMore(']'))
-    this.#indices[depth] = -1
+    this.path.index(depth, -1)
     if (field.isPacked) this.#output.close()
   }
 
@@ -167,7 +137,7 @@ export class Converter {
         this.#output.double(this.#double())
         break
       case 'bool':
-        this.#output.varint(this.#bool())
+        this.#output.varint(this.#values.bool() ? 1 : 0)
         break
       case 'enum':
         this.#enum(field)
@@ -198,7 +168,7 @@ export class Converter {
   #string(): void {
     const scanner = this.#scanner
     const output = this.#output
-    this.#readString('a string')
+    this.#values.readString('a string')
     output.varint(scanner.length)
     if (scanner.hasEscapes) {
       output.reserve(scanner.length)
@@ -208,48 +178,43 @@ export class Converter {
 
   #hex(): void {
     const output = this.#output
-    this.#readText('hexadecimal digits in quotes')
-    const digits = this.#to - this.#from
-    if (digits % 2 > 0) throw this.#malformedText(`an even number of hexadecimal digits, found ${digits}`)
+    const values = this.#values
+    values.readText('hexadecimal digits in quotes')
+    const digits = values.to - values.from
+    if (digits % 2 > 0) throw values.malformedText(`an even number of hexadecimal digits, found ${digits}`)
     output.varint(digits / 2)
     output.reserve(digits / 2)
-    const wrongAt = putHex(this.#text, this.#from, this.#to, output.bytes, output.at)
-    if (wrongAt >= 0) throw this.#malformedText('hexadecimal digits', wrongAt)
+    const wrongAt = putHex(values.text, values.from, values.to, output.bytes, output.at)
+    if (wrongAt >= 0) throw values.malformedText('hexadecimal digits', wrongAt)
     output.at += digits / 2
   }
 
   #base64(): void {
     const output = this.#output
-    this.#readText('base64 in quotes')
-    const size = base64Size(this.#text, this.#from, this.#to)
-    if (size < 0) throw this.#malformedText('base64, found a length that it cannot have')
+    const values = this.#values
+    values.readText('base64 in quotes')
+    const size = base64Size(values.text, values.from, values.to)
+    if (size < 0) throw values.malformedText('base64, found a length that it cannot have')
     output.varint(size)
     output.reserve(size)
-    const wrongAt = putBase64(this.#text, this.#from, this.#to, output.bytes, output.at)
-    if (wrongAt >= 0) throw this.#malformedText('base64', wrongAt)
+    const wrongAt = putBase64(values.text, values.from, values.to, output.bytes, output.at)
+    if (wrongAt >= 0) throw values.malformedText('base64', wrongAt)
     output.at += size
-  }
-
-  #bool(): number {
-    const isTrue = this.#scanner.peek() === 0x74
-    if (!isTrue && this.#scanner.peek() !== 0x66) throw this.#scanner.unexpected('true or false')
-    this.#scanner.literal(isTrue ? 'true' : 'false')
-    return isTrue ? 1 : 0
   }
 
   /** A number, in quotes or not, or a name. */
   #enum({ numbers }: CompiledField): void {
     const scanner = this.#scanner
+    const values = this.#values
     const start = scanner.at
     if (scanner.peek() === quote) {
-      this.#readText('a name')
-      const isName = this.#to > this.#from && this.#text[this.#from]! >= 0x41
+      values.readText('a name')
+      const { text, from, to } = values
+      const isName = to > from && text[from]! >= 0x41
       if (isName) {
-        const named = numbers?.get(
-          this.#text.toString('latin1', this.#from, Math.min(this.#to, this.#from + 64)),
-        )
+        const named = numbers?.get(text.toString('latin1', from, Math.min(to, from + 64)))
         if (named === undefined) {
-          throw this.#malformedText(`a number, or a name like ${[...(numbers?.keys() ?? [])].at(-1)}`)
+          throw values.malformedText(`a number, or a name like ${[...(numbers?.keys() ?? [])].at(-1)}`)
         }
         this.#output.varint(named)
         return
@@ -262,7 +227,7 @@ export class Converter {
 
   /** In quotes or not, and with an exponent if it is an integer nevertheless. The result is valid until the next one. */
   #integer(type: Integer): NumberText {
-    const start = this.#readNumber('an integer')
+    const start = this.#values.readNumber('an integer')
     const isSigned = type === 'sfixed64' || type === 'int64' || type === 'int32' || type === 'sint32'
     const isShort = type === 'fixed32' || type === 'int32' || type === 'uint32' || type === 'sint32'
     const { number } = this.#scanner
@@ -279,71 +244,19 @@ export class Converter {
 
   #double(): number {
     const scanner = this.#scanner
+    const values = this.#values
     const isText = scanner.peek() === quote
     const start = scanner.at
     if (isText) {
-      this.#readText('a number')
-      if (this.#textIs('NaN')) return Number.NaN
-      if (this.#textIs('Infinity')) return Number.POSITIVE_INFINITY
-      if (this.#textIs('-Infinity')) return Number.NEGATIVE_INFINITY
-      this.#findNumber('a number, NaN, Infinity or -Infinity')
-    } else this.#readNumber('a number')
+      values.readText('a number')
+      if (values.textIs('NaN')) return Number.NaN
+      if (values.textIs('Infinity')) return Number.POSITIVE_INFINITY
+      if (values.textIs('-Infinity')) return Number.NEGATIVE_INFINITY
+      if (!values.isNumber()) throw values.malformedText('a number, NaN, Infinity or -Infinity')
+    } else values.readNumber('a number')
     const value = scanner.number.double()
     if (!Number.isFinite(value)) throw new Malformed(start, 'expected what a double can hold')
     return value
-  }
-
-  /** Leaves it in the scanner's `number` and returns where it begins. */
-  #readNumber(expected: string): number {
-    const scanner = this.#scanner
-    const byte = scanner.peek()
-    const start = scanner.at
-    if (byte === quote) {
-      this.#readText(expected)
-      this.#findNumber(expected)
-    } else if (byte === 0x2d || (byte >= 0x30 && byte <= 0x39)) scanner.readNumber()
-    else throw scanner.unexpected(expected)
-    return start
-  }
-
-  #findNumber(expected: string): void {
-    const { number } = this.#scanner
-    const isNumber = number.find(this.#text, this.#from, this.#to) && number.end === this.#to
-    if (!isNumber) throw this.#malformedText(expected)
-  }
-
-  #readString(expected: string): void {
-    if (this.#scanner.peek() !== quote) throw this.#scanner.unexpected(expected)
-    this.#scanner.readString()
-  }
-
-  /** A string that is wanted as bytes at hand. */
-  #readText(expected: string): void {
-    const scanner = this.#scanner
-    this.#readString(expected)
-    if (scanner.hasEscapes) this.#resolve()
-    else {
-      this.#text = scanner.bytes
-      this.#from = scanner.from
-      this.#to = scanner.to
-    }
-  }
-
-  #resolve(): void {
-    this.#text = Buffer.allocUnsafe(this.#scanner.length)
-    this.#from = 0
-    this.#to = this.#scanner.resolve(this.#text, 0)
-  }
-
-  #textIs(text: string): boolean {
-    if (this.#to - this.#from !== text.length) return false
-    return this.#text.toString('latin1', this.#from, this.#to) === text
-  }
-
-  /** What to throw for the string that was read last; `at` is an index into its text. */
-  #malformedText(expected: string, at?: number): Malformed {
-    const { from, hasEscapes } = this.#scanner
-    return new Malformed(at === undefined || hasEscapes ? from : at, `expected ${expected}`)
   }
 }
 

@@ -1,23 +1,13 @@
 /** OTLP requests as JSON, made into the protobuf that everything behind expects. */
 import type { OtlpSignal } from '../formats/otlp.ts'
+import { convert, type FromJson } from '../json/conversion.ts'
+import { Output } from '../json/output.ts'
 import { type CompiledMessage, compile } from './compiled.ts'
 import { Converter } from './converter.ts'
-import { Malformed } from './malformed.ts'
 import { type Message, requests } from './messages.ts'
-import { Output } from './output.ts'
-import { Scanner } from './scanner.ts'
 
-export type OtlpFromJson =
-  | { readonly message: Buffer }
-  | {
-      /** For the sender: where, in which field, and what was expected there. */
-      readonly problem: string
-      /** Index of the byte. */
-      readonly at: number
-      readonly isTooLarge?: true
-    }
+export type OtlpFromJson = FromJson
 
-const pathCharactersMax = 300
 const bytesExpectedMin = 64
 
 const compiled = new Map<Message, CompiledMessage>()
@@ -36,26 +26,13 @@ export function jsonToOtlp(
   bytes: number,
   outputBytesMax: number,
 ): OtlpFromJson {
-  const [first] = chunks
-  const input = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, bytes)
-  const scanner = new Scanner(input)
-  const output = new Output(Math.ceil(bytes / 2) + bytesExpectedMin, outputBytesMax)
-  const converter = new Converter(scanner, output)
-  try {
-    if (scanner.peek() < 0) return { message: Buffer.alloc(0) }
-    converter.message(compile(requests[signal], compiled))
-    if (scanner.peek() >= 0) throw scanner.unexpected('the end after the request')
-    return { message: output.finish() }
-  } catch (error) {
-    if (!(error instanceof Malformed)) throw error
-    const at = error.isTooLarge ? scanner.at : error.at
-    const path = converter.path === '' ? '' : ` in ${shortened(converter.path)}`
-    const problem = `at byte ${at}${path}: ${error.message}`
-    return error.isTooLarge ? { problem, at, isTooLarge: true } : { problem, at }
-  }
-}
-
-function shortened(path: string): string {
-  const half = pathCharactersMax / 2
-  return path.length <= pathCharactersMax ? path : `${path.slice(0, half)}…${path.slice(-half)}`
+  return convert(chunks, bytes, (scanner) => {
+    const output = new Output(Math.ceil(bytes / 2) + bytesExpectedMin, outputBytesMax)
+    const converter = new Converter(scanner, output)
+    return {
+      path: converter.path,
+      read: () => converter.message(compile(requests[signal], compiled)),
+      finish: () => output.finish(),
+    }
+  })
 }

@@ -5,37 +5,15 @@
  * enough, the length is noted, and `finish` moves everything into its place from the end, each byte once. The lengths
  * are therefore the shortest possible, and the work is linear however deeply the messages are nested.
  */
-import { Malformed } from './malformed.ts'
+import { Target } from './target.ts'
 
-const smallCopyBytes = 32
-
-export class Output {
-  /** The buffer and the place where the next byte goes; who writes there calls `reserve` first. */
-  bytes: Buffer
-  at = 0
-  readonly #bytesMax: number
-  /** Bytes that the lengths noted so far will need beyond the one that is left free for each. */
-  #extra = 0
-  /** Of the frames that are open: where they begin, and `#extra` at that time. */
+export class Output extends Target {
+  /** Of the frames that are open: where they begin, and `extra` at that time. */
   readonly #starts: number[] = []
   readonly #extras: number[] = []
   /** Of the lengths that need more than a byte, inner ones before outer ones: the place of that byte, and the length. */
   readonly #places: number[] = []
   readonly #lengths: number[] = []
-
-  constructor(bytesExpected: number, bytesMax: number) {
-    this.#bytesMax = bytesMax
-    this.bytes = Buffer.allocUnsafe(Math.min(bytesExpected, bytesMax))
-  }
-
-  /** Makes room for `count` bytes. @throws Malformed when the message becomes too large */
-  reserve(count: number): void {
-    const needed = this.at + count
-    if (needed + this.#extra > this.#bytesMax) {
-      throw new Malformed(0, `as protobuf it has more than ${this.#bytesMax} bytes`, true)
-    }
-    if (needed > this.bytes.length) this.#grow(needed)
-  }
 
   /** `value` is an integer from 0 to 2^32 - 1. */
   varint(value: number): void {
@@ -70,39 +48,29 @@ export class Output {
     this.at = this.bytes.writeDoubleLE(value, this.at)
   }
 
-  copy(source: Buffer, from: number, to: number): void {
-    this.reserve(to - from)
-    // A call into native code costs more than a few bytes do.
-    if (to - from > smallCopyBytes) this.at += source.copy(this.bytes, this.at, from, to)
-    else while (from < to) this.bytes[this.at++] = source[from++]!
-  }
-
   /** Begins what has its length before it. */
   open(): void {
     this.reserve(1)
     this.at += 1
     this.#starts.push(this.at)
-    this.#extras.push(this.#extra)
+    this.#extras.push(this.extra)
   }
 
   /** Ends what was begun last. */
   close(): void {
     const start = this.#starts.pop() ?? 0
-    const length = this.at - start + this.#extra - (this.#extras.pop() ?? 0)
+    const length = this.at - start + this.extra - (this.#extras.pop() ?? 0)
     if (length < 0x80) {
       this.bytes[start - 1] = length
       return
     }
     this.#places.push(start - 1)
     this.#lengths.push(length)
-    this.#extra += varintBytes(length) - 1
+    this.extra += varintBytes(length) - 1
     this.reserve(0)
   }
 
-  /** The whole message; the buffer is the caller's, and nothing more may be written. */
-  finish(): Buffer {
-    const total = this.at + this.#extra
-    if (total > this.bytes.length) this.#grow(total)
+  protected override place(total: number): void {
     const { bytes } = this
     let from = this.at
     let to = total
@@ -115,9 +83,6 @@ export class Output {
       putVarint(bytes, to, length)
       from = place
     }
-    const message = bytes.subarray(0, total)
-    // What waits for the bus must not hold much more memory than it is counted with.
-    return total < bytes.length / 2 ? Buffer.from(message) : message
   }
 
   /** Indices of the noted lengths, the last place first. An outer length is noted after, and stands before, the inner ones. */
@@ -129,13 +94,6 @@ export class Output {
       held.push(index)
     }
     while (held.length > 0) yield held.pop() ?? 0
-  }
-
-  #grow(needed: number): void {
-    const larger = Math.max(needed, Math.min(this.bytes.length * 2, this.#bytesMax))
-    const bytes = Buffer.allocUnsafe(larger)
-    this.bytes.copy(bytes, 0, 0, this.at)
-    this.bytes = bytes
   }
 }
 

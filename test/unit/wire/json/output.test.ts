@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Malformed } from '../../../../src/wire/otlp-json/malformed.ts'
-import { Output } from '../../../../src/wire/otlp-json/output.ts'
+import { Malformed } from '../../../../src/wire/json/malformed.ts'
+import { Output } from '../../../../src/wire/json/output.ts'
 
 const bytesMax = 2 ** 25
 
