@@ -11,7 +11,16 @@ export type Encoding =
   | 'prometheus_remote_write_2'
   | 'jaeger_proto'
 
-export type Topic = 'otlp_spans' | 'otlp_metrics' | 'otlp_logs' | 'prometheus_metrics' | 'dead_letters'
+export type Topic =
+  | 'otlp_spans'
+  | 'otlp_metrics'
+  | 'otlp_logs'
+  | 'prometheus_metrics'
+  | 'jaeger-spans'
+  | 'dead_letters'
+
+/** Where spans in Jaeger's own form go: what its ingester reads by default. */
+export const jaegerTopic = 'jaeger-spans' satisfies Topic
 
 /** Where OTLP of each signal goes: what consumers read by default (the Collector's kafka receiver). */
 export const otlpTopics = {

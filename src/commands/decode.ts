@@ -19,6 +19,7 @@ export function decodeValue(encoding: string, value: Uint8Array, topic: string):
         ? { reason: `is ${encoding} of a signal that the topic does not tell` }
         : { payload }
     }
+    if (encoding === 'jaeger_proto') return { payload: jaegerSpan().decode(value) }
     if (encoding === 'prometheus_remote_write_1') return { payload: remoteWriteV1(v1().decode(value)) }
     if (encoding === 'prometheus_remote_write_2') return { payload: remoteWriteV2(v2().decode(value)) }
   } catch (error) {
@@ -29,6 +30,9 @@ export function decodeValue(encoding: string, value: Uint8Array, topic: string):
   return { reason: encoding === '' ? 'has no header encoding' : `is ${encoding}, which is not decoded here` }
 }
 
+const jaegerSpan = once(
+  () => new MessageDecoder('jaeger/api_v2/model.proto', 'jaeger.api_v2.Span', { keepCase: true }),
+)
 const v1 = once(
   () => new MessageDecoder('prometheus/write/v1.proto', 'prometheus.WriteRequest', { keepCase: true }),
 )

@@ -3,7 +3,14 @@ import type { BusReader } from '../bus/bus.ts'
 import type { BusConfig } from '../config/config.ts'
 
 /** The topics of the design's section on bus records; a bus that lacks one is read without it. */
-const topics = ['otlp_spans', 'otlp_metrics', 'otlp_logs', 'prometheus_metrics', 'dead_letters']
+const topics = [
+  'otlp_spans',
+  'otlp_metrics',
+  'otlp_logs',
+  'prometheus_metrics',
+  'jaeger-spans',
+  'dead_letters',
+]
 
 /** `onDamage` hears of what had to be passed over, in words. */
 export async function openReader(bus: BusConfig, onDamage: (text: string) => void): Promise<BusReader> {

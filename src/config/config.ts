@@ -8,7 +8,7 @@ export interface Config {
   readonly listeners: ListenersConfig
   readonly admin: ListenerConfig | undefined
   readonly guid: GuidConfig
-  readonly receivers: { readonly remoteWrite: RemoteWriteConfig; readonly otlp: OtlpConfig }
+  readonly receivers: ReceiversConfig
   readonly limits: LimitsConfig
   readonly metrics: { readonly guidsMax: number }
   readonly logging: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'pretty' }
@@ -22,6 +22,14 @@ export interface ListenersConfig {
   readonly http: ListenerConfig | undefined
   readonly otlpGrpc: ListenerConfig | undefined
   readonly otlpHttp: ListenerConfig | undefined
+  readonly jaegerGrpc: ListenerConfig | undefined
+  readonly jaegerHttp: ListenerConfig | undefined
+  /** UDP, as the other two of the Jaeger agent. */
+  readonly jaegerCompact: ListenerConfig | undefined
+  readonly jaegerBinary: ListenerConfig | undefined
+  readonly zipkinCompact: ListenerConfig | undefined
+  readonly jaegerSampling: ListenerConfig | undefined
+  readonly zipkin: ListenerConfig | undefined
 }
 
 export interface ListenerConfig {
@@ -107,6 +115,16 @@ export interface GuidConfig {
   readonly allow: readonly RegExp[] | undefined
 }
 
+export interface ReceiversConfig {
+  readonly remoteWrite: RemoteWriteConfig
+  readonly otlp: OtlpConfig
+  readonly jaeger: JaegerConfig
+  readonly zipkin: ZipkinConfig
+}
+
+/** What the bus gets of spans that did not come as OTLP. */
+export type SpanEncoding = 'otlp_proto' | 'jaeger_proto'
+
 export interface RemoteWriteConfig {
   /** On, and a listener reaches it. */
   readonly enabled: boolean
@@ -121,6 +139,24 @@ export interface OtlpConfig {
   readonly enabled: boolean
   /** Undefined: no page of another origin may send. */
   readonly cors: CorsConfig | undefined
+  /** The receiver's own rules, already merged over the global ones. */
+  readonly guid: GuidConfig
+}
+
+export interface JaegerConfig {
+  /** On, and a listener reaches it. */
+  readonly enabled: boolean
+  readonly encoding: SpanEncoding
+  /** Absolute; the sampling strategies that clients are told. Undefined: Jaeger's own default for all. */
+  readonly strategiesFile: string | undefined
+  /** The receiver's own rules, already merged over the global ones. */
+  readonly guid: GuidConfig
+}
+
+export interface ZipkinConfig {
+  /** On, and a listener reaches it. */
+  readonly enabled: boolean
+  readonly encoding: SpanEncoding
   /** The receiver's own rules, already merged over the global ones. */
   readonly guid: GuidConfig
 }

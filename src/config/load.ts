@@ -144,7 +144,7 @@ class Loading {
     const { metrics, logging, admin } = written
     return {
       bus: complete,
-      ...served(written, rules),
+      ...served(written, rules, (name) => this.#inFolder(name)),
       admin: admin && listener(admin, written),
       guid: this.#guid(written.guid),
       limits: written.limits,
@@ -234,8 +234,12 @@ class Loading {
 
   /** A file that the configuration names, from the configuration file's folder. */
   #readNamed(name: string, path: Path): string | undefined {
-    const folder = this.#file === undefined ? this.#cwd : dirname(resolve(this.#cwd, this.#file))
-    return this.#readText(resolve(folder, name), (message) => this.#problem(path, `${name} ${message}`))
+    return this.#readText(this.#inFolder(name), (message) => this.#problem(path, `${name} ${message}`))
+  }
+
+  /** The absolute name of a file that the configuration names. */
+  #inFolder(name: string): string {
+    return resolve(this.#file === undefined ? this.#cwd : dirname(resolve(this.#cwd, this.#file)), name)
   }
 
   #readText(file: string, fail: (message: string) => void): string | undefined {
@@ -296,17 +300,32 @@ function mergeGuid(
 }
 
 /** What is on, complete; what nothing reaches, or what reaches nothing, is off. */
-function served(written: Written, rules: readonly ReceiverRules[]): Pick<Config, 'listeners' | 'receivers'> {
+function served(
+  written: Written,
+  rules: readonly ReceiverRules[],
+  inFolder: (name: string) => string,
+): Pick<Config, 'listeners' | 'receivers'> {
   const on = reachOf(written)
   const open = (name: ListenerName) => {
     const block = written.listeners[name]
     return block !== undefined && on.listeners.has(name) ? listener(block, written) : undefined
   }
   const guidOf = (name: ReceiverName) => rules.find((each) => each.name === name)?.guid ?? written.guid
-  const { remoteWrite, otlp } = written.receivers
+  const { remoteWrite, otlp, jaeger, zipkin } = written.receivers
   const { cors } = otlp
   return {
-    listeners: { http: open('http'), otlpGrpc: open('otlpGrpc'), otlpHttp: open('otlpHttp') },
+    listeners: {
+      http: open('http'),
+      otlpGrpc: open('otlpGrpc'),
+      otlpHttp: open('otlpHttp'),
+      jaegerGrpc: open('jaegerGrpc'),
+      jaegerHttp: open('jaegerHttp'),
+      jaegerCompact: open('jaegerCompact'),
+      jaegerBinary: open('jaegerBinary'),
+      zipkinCompact: open('zipkinCompact'),
+      jaegerSampling: open('jaegerSampling'),
+      zipkin: open('zipkin'),
+    },
     receivers: {
       remoteWrite: {
         enabled: on.receivers.has('remoteWrite'),
@@ -318,6 +337,13 @@ function served(written: Written, rules: readonly ReceiverRules[]): Pick<Config,
         cors: cors && completeCors({ ...cors, origins: cors.origins ?? [] }, guidOf('otlp')),
         guid: guidOf('otlp'),
       },
+      jaeger: {
+        enabled: on.receivers.has('jaeger'),
+        encoding: jaeger.encoding,
+        strategiesFile: jaeger.strategiesFile === undefined ? undefined : inFolder(jaeger.strategiesFile),
+        guid: guidOf('jaeger'),
+      },
+      zipkin: { enabled: on.receivers.has('zipkin'), encoding: zipkin.encoding, guid: guidOf('zipkin') },
     },
   }
 }

@@ -11,16 +11,27 @@ export type ListenerName = keyof Written['listeners']
 export type ReceiverName = keyof Written['receivers']
 
 export const receiversOf: Readonly<Record<ListenerName, readonly ReceiverName[]>> = {
-  http: ['remoteWrite', 'otlp'],
+  http: ['remoteWrite', 'otlp', 'jaeger', 'zipkin'],
   otlpGrpc: ['otlp'],
   otlpHttp: ['otlp'],
+  jaegerGrpc: ['jaeger'],
+  jaegerHttp: ['jaeger'],
+  jaegerCompact: ['jaeger'],
+  jaegerBinary: ['jaeger'],
+  zipkinCompact: ['jaeger'],
+  jaegerSampling: ['jaeger'],
+  zipkin: ['zipkin'],
 }
+/** Those that are not TCP: a port of theirs and one of TCP may have the same number. */
+const udpListeners: ReadonlySet<ListenerName> = new Set(['jaegerCompact', 'jaegerBinary', 'zipkinCompact'])
 const listenerNames = Object.keys(receiversOf) as readonly ListenerName[]
 
 /** What the items of a receiver carry, and what they do not. */
 const itemsOf = {
   remoteWrite: { title: 'remote write', has: 'label', lacks: 'attribute' },
   otlp: { title: 'OTLP', has: 'attribute', lacks: 'label' },
+  jaeger: { title: 'Jaeger', has: 'attribute', lacks: 'label' },
+  zipkin: { title: 'Zipkin', has: 'attribute', lacks: 'label' },
 } as const satisfies Record<ReceiverName, unknown>
 export const receiverNames = Object.keys(itemsOf) as readonly ReceiverName[]
 
@@ -95,13 +106,18 @@ function checkPorts(
 ): void {
   const blocks = listenerNames
     .filter((name) => on.listeners.has(name))
-    .map((name) => ({ path: ['listeners', name, 'port'], block: listeners[name] }))
-  const opened = [...blocks, { path: ['admin', 'port'], block: admin }].flatMap(({ path, block }) =>
-    block === undefined || block.port === 0 ? [] : [{ path, port: block.port, host: block.host ?? host }],
+    .map((name) => ({
+      ...{ path: ['listeners', name, 'port'], block: listeners[name], isUdp: udpListeners.has(name) },
+    }))
+  const opened = [...blocks, { path: ['admin', 'port'], block: admin, isUdp: false }].flatMap(
+    ({ path, block, isUdp }) =>
+      block === undefined || block.port === 0
+        ? []
+        : [{ path, isUdp, port: block.port, host: block.host ?? host }],
   )
   for (const [index, b] of opened.entries()) {
     for (const a of opened.slice(0, index)) {
-      if (a.port !== b.port || !overlap(a.host, b.host)) continue
+      if (a.port !== b.port || a.isUdp !== b.isUdp || !overlap(a.host, b.host)) continue
       const [at, other] = isSet(...b.path) ? [b, a] : [a, b]
       const message = `is ${at.port}, as is ${other.path.join('.')}`
       problem(at.path, message, 'Give each a port of its own.')
@@ -144,7 +160,8 @@ export function checkGuids(written: Written, rules: readonly ReceiverRules[], pr
   const on = reachOf(written)
   const receivers = rules.filter(({ name }) => on.receivers.has(name))
   const listeners = [...on.listeners].flatMap((name): ListenerGuid[] => {
-    const guid = written.listeners[name]?.guid
+    const block = written.listeners[name]
+    const guid = block !== undefined && 'guid' in block ? block.guid : undefined
     return guid === undefined ? [] : [{ name, guid }]
   })
   // Receivers that share a rule share what is wrong with it.

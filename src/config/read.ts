@@ -100,12 +100,18 @@ function readBytes(option: Scalar & { type: 'bytes' }, value: unknown, report: R
   return option.default
 }
 
+/** Options of one name that are shown. */
+const GUESSES_MAX = 3
+
 /** The key that was meant: one like it in the same block, or one of the same name elsewhere. */
 function guess(key: string, block: Block, root: Block): string {
   const near = nearest(key, Object.keys(block.keys))
   if (near !== undefined) return `Did you mean ${near}?`
   const elsewhere = [...walk(root)].filter(([path]) => path.at(-1)?.toLowerCase() === key.toLowerCase())
-  if (elsewhere.length > 0) return `Did you mean ${elsewhere.map(([path]) => path.join('.')).join(' or ')}?`
+  if (elsewhere.length > 0) {
+    const named = elsewhere.slice(0, GUESSES_MAX).map(([path]) => path.join('.'))
+    return `Did you mean ${named.join(' or ')}${elsewhere.length > GUESSES_MAX ? ', or another' : ''}?`
+  }
   return `Known here: ${Object.keys(block.keys).join(', ')}.`
 }
 

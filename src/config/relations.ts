@@ -50,7 +50,8 @@ function checkSizes({ busKind, written }: Facts, problem: Report): void {
     atMost(['log', 'segmentBytes'], log.segmentBytes, 'log.retentionBytes', log.retentionBytes, why)
   }
   const half = `more than half of limits.inflightBytes, which is ${limits.inflightBytes}: a request and its records must fit together`
-  const isGrpcOn = reachOf(written).listeners.has('otlpGrpc')
+  const { listeners } = reachOf(written)
+  const isGrpcOn = listeners.has('otlpGrpc') || listeners.has('jaegerGrpc')
   for (const name of [
     'bodyBytes',
     'inflatedBytes',

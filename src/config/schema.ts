@@ -3,69 +3,13 @@
  * docs/configuration.md and `guidepost check --schema` are made from this.
  */
 import { GiB, KiB, limits, MiB } from '../limits.ts'
-import { readOrigins, readRequestHeaders } from './cors.ts'
-import { guidBlock, guidText, ownGuidBlock } from './schema-guid.ts'
+import { guidBlock } from './schema-guid.ts'
+import { host, listenerKeys, listenersBlock, port, portDoc } from './schema-listeners.ts'
 import type { Block, Value } from './schema-nodes.ts'
+import { receiversBlock } from './schema-receivers.ts'
 
 const secondMs = 1_000
 const hourMs = 3_600 * secondMs
-
-const host = {
-  type: 'string',
-  expects: 'an address or a host name',
-  pattern: /^[A-Za-z0-9._:-]+$/,
-  example: '0.0.0.0',
-} as const
-
-const port = { type: 'integer', unit: 'port', min: 0, max: 65_535 } as const
-
-const listenerKeys = {
-  host: { ...host, doc: 'The address to bind to.', neighbour: 'host' },
-  guid: {
-    type: 'string',
-    expects: 'a guid',
-    pattern: new RegExp(guidText.pattern),
-    example: 'team-a',
-    doc: 'The guid of everything that arrives here, for the source `listener` of `guid.from`.',
-    neighbour: 'guid.from',
-  },
-} as const
-
-const portDoc = 'The TCP port; 0 lets the system choose.'
-
-const cors = {
-  type: 'block',
-  optional: true,
-  off: true,
-  doc: 'Which web pages may send OTLP over HTTP from a browser (CORS). None when not set. Browsers alone keep to it: it keeps no other program out.',
-  keys: {
-    origins: {
-      type: 'custom',
-      doc: 'The origins of the pages: scheme, host and a port other than the scheme’s own, as in `https://app.example.com`. `*.` as the begin of a host stands for all names below it, as in `https://*.example.com`; `*` alone is every page, which may then not send with credentials: `navigator.sendBeacon`, by which some SDKs send when a page is left, does, and needs its origin named.',
-      read: readOrigins,
-      spelling: 'list of origins',
-      json: { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
-    },
-    headers: {
-      type: 'custom',
-      default: [],
-      defaultText: '`[]`',
-      doc: 'Request headers that a page may set beside `content-type`, `content-encoding`, `x-guid` and those that the receiver’s `guid.from` asks for. Not `*`, which does not cover `authorization`.',
-      neighbour: 'guid.from',
-      read: readRequestHeaders,
-      spelling: 'list of header names',
-      json: { type: 'array', items: { type: 'string', minLength: 1 } },
-    },
-    maxAgeSeconds: {
-      type: 'integer',
-      unit: 'seconds',
-      default: limits.corsMaxAgeSeconds,
-      min: 0,
-      max: 86_400,
-      doc: 'How long a browser may go on after one preflight. Browsers have bounds of their own: two hours in Chromium, a day in Firefox.',
-    },
-  },
-} as const
 
 export const schema = {
   type: 'block',
@@ -80,33 +24,7 @@ export const schema = {
       neighbour: 'kafka',
     },
     host: { ...host, default: '127.0.0.1', doc: 'The address that listeners bind to unless they name one.' },
-    listeners: {
-      type: 'block',
-      doc: 'Where senders connect. `off` in place of a listener’s block switches it off. One whose receivers are all off is not opened.',
-      keys: {
-        http: {
-          type: 'block',
-          off: true,
-          on: true,
-          doc: 'HTTP: remote write on `/write`, `/api/v1/write` and `/api/v1/push`, and OTLP on `/v1/traces`, `/v1/metrics` and `/v1/logs`; each also under `/t/<guid>/`.',
-          keys: { port: { ...port, default: 10_000, doc: portDoc }, ...listenerKeys },
-        },
-        otlpGrpc: {
-          type: 'block',
-          off: true,
-          on: true,
-          doc: 'OTLP over gRPC, without TLS. A guid cannot come in the path here: gRPC’s paths are fixed.',
-          keys: { port: { ...port, default: 4317, doc: portDoc }, ...listenerKeys },
-        },
-        otlpHttp: {
-          type: 'block',
-          off: true,
-          on: true,
-          doc: 'OTLP over HTTP alone, on `/v1/traces`, `/v1/metrics` and `/v1/logs`, each also under `/t/<guid>/`.',
-          keys: { port: { ...port, default: 4318, doc: portDoc }, ...listenerKeys },
-        },
-      },
-    },
+    listeners: listenersBlock,
     admin: {
       type: 'block',
       off: true,
@@ -118,35 +36,7 @@ export const schema = {
       },
     },
     guid: guidBlock,
-    receivers: {
-      type: 'block',
-      doc: 'One block for each protocol. A receiver that is not mentioned is on when a listener reaches it.',
-      keys: {
-        remoteWrite: {
-          type: 'block',
-          doc: 'Prometheus remote write 1.0 and 2.0.',
-          keys: {
-            enabled: { type: 'boolean', default: true, doc: 'Whether it is served.' },
-            encoding: {
-              type: 'choice',
-              values: ['prometheus_remote_write', 'otlp_proto'],
-              default: 'prometheus_remote_write',
-              doc: 'What the bus gets: the sender’s own encoding, stamped, in `prometheus_metrics`; or OTLP metrics made from it, in `otlp_metrics`, so that consumers have one format for metrics.',
-            },
-            guid: ownGuidBlock('Attributes yield nothing here, since series have labels.', 'No effect here.'),
-          },
-        },
-        otlp: {
-          type: 'block',
-          doc: 'OpenTelemetry’s traces, metrics and logs, over gRPC and HTTP.',
-          keys: {
-            enabled: { type: 'boolean', default: true, doc: 'Whether it is served.' },
-            cors,
-            guid: ownGuidBlock('Labels yield nothing here, since resources have attributes.'),
-          },
-        },
-      },
-    },
+    receivers: receiversBlock,
     log: {
       type: 'block',
       doc: 'For a `log:` bus.',

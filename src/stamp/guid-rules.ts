@@ -59,25 +59,37 @@ export class GuidRules {
   readonly #config: GuidConfig
   readonly #table: GuidTable
   readonly #matches: (RegExp | undefined)[] = [undefined]
-  /** For each source of the configuration its bit, 0 for request sources. */
+  /** For each source of the configuration its bits, 0 for request sources. */
   readonly #bits: number[] = []
   readonly #peers = new Map<GuidSource, readonly PeerRange[]>()
 
-  /** `kind`: whether the protocol's items have labels or attributes; sources of the other kind yield nothing. */
-  constructor(config: GuidConfig, table: GuidTable, kind: ItemSourceKind) {
+  /**
+   * `kind`: whether the protocol's items have labels or attributes; sources of the other kind yield nothing. `renamed`:
+   * what a translation has called by another name by the time when the kernel looks for it; both names count, the
+   * configuration's first.
+   */
+  constructor(
+    config: GuidConfig,
+    table: GuidTable,
+    kind: ItemSourceKind,
+    renamed: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.#config = config
     this.#table = table
     const names = [Buffer.from(config.name)]
     let opaque = 0
     for (const source of config.from) {
-      let bit = 0
-      if (source.kind === kind && names.length <= limits.guidSourcesMax) {
-        bit = 1 << names.length
-        names.push(Buffer.from(source.name))
-        this.#matches.push(source.match)
-        if (source.match !== undefined) opaque |= bit
+      let bits = 0
+      if (source.kind === kind) {
+        for (const name of [source.name, renamed.get(source.name)]) {
+          if (name === undefined) continue
+          bits |= 1 << names.length
+          names.push(Buffer.from(name))
+          this.#matches.push(source.match)
+        }
+        if (source.match !== undefined) opaque |= bits
       } else if (source.kind === 'peer') this.#peers.set(source, source.table.map(peerRange))
-      this.#bits.push(bit)
+      this.#bits.push(bits)
     }
     this.kernel = { names }
     this.opaque = opaque

@@ -20,6 +20,8 @@ export interface HttpRequest extends Sender {
 
 export interface HttpRoute {
   readonly path: string
+  /** What the path is asked by; undefined: POST alone. */
+  readonly method?: 'GET' | 'POST'
   /** Asked for each request, since a reload may change it. Without a policy, pages of browsers may not send. */
   readonly cors?: () => CorsPolicy | undefined
   /** Never rejects for what a sender did. */
@@ -204,13 +206,12 @@ export class HttpListener {
       this.#options.refused('draining')
       return answerFor(retryable('GP_DRAINING', 'the gateway is stopping; try again'))
     }
-    if (request.raw.method !== 'POST') {
+    const { method = 'POST' } = route
+    if (request.raw.method !== method) {
       this.#options.refused('method')
-      const error = permanent(
-        'GP_METHOD',
-        `${request.raw.method} does nothing here; senders POST to ${route.path}`,
-      )
-      return answerFor(error, { allow: cors === undefined ? 'POST' : 'POST, OPTIONS' })
+      const what = method === 'POST' ? 'senders POST to' : 'clients GET'
+      const error = permanent('GP_METHOD', `${request.raw.method} does nothing here; ${what} ${route.path}`)
+      return answerFor(error, { allow: cors === undefined ? method : `${method}, OPTIONS` })
     }
     try {
       return await route.handle(request)

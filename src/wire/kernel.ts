@@ -61,7 +61,7 @@ export type RefusalReason = Exclude<(typeof refusalReasons)[number], ''>
 const reasonNumbers = new Map<string, number>(refusalReasons.map((reason, number) => [reason, number]))
 
 /**
- * The names that the walk looks for: the stamp's first, then those of the label sources in their order. At most 17, each
+ * The names that the walk looks for: the stamp's first, then those of the label sources in their order. At most 31, each
  * of at most `limits.labelNameBytesMax` bytes; the configuration sees to both.
  */
 export interface KernelRules {

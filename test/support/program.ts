@@ -3,18 +3,17 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
+import { optionVariables } from '../../src/config/environment.ts'
 import { type Sample, samplesOf } from './exposition.ts'
 import { until } from './until.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const READY_MS_MAX = 20_000
 const STOP_MS_MAX = 30_000
-const anyPorts = {
-  GUIDEPOST_HTTP_PORT: '0',
-  GUIDEPOST_OTLP_GRPC_PORT: '0',
-  GUIDEPOST_OTLP_HTTP_PORT: '0',
-  GUIDEPOST_ADMIN_PORT: '0',
-} as const
+/** Every port is chosen by the system. */
+const anyPorts = Object.fromEntries(
+  [...optionVariables].filter(([, { path }]) => path.at(-1) === 'port').map(([name]) => [name, '0']),
+)
 
 export interface ProgramOptions {
   /** A bus URL such as `log:DIR`. */

@@ -2,7 +2,7 @@
 import type { FileSystem } from '../../segment/file-system.ts'
 
 /** Others are not ours: `lost+found` at the root of a volume, hidden folders of backup programs. */
-const topicPattern = /^[a-z][a-z0-9_]{0,99}$/
+const topicPattern = /^[a-z][a-z0-9_-]{0,99}$/
 
 /** Rising by name. Throws what listing the directory throws. */
 export async function listTopics(fs: FileSystem, directory: string): Promise<string[]> {

@@ -66,6 +66,13 @@ test('nothing set gives the documented defaults', () => {
     http: { ...listener, port: 10_000 },
     otlpGrpc: { ...listener, port: 4317 },
     otlpHttp: { ...listener, port: 4318 },
+    jaegerGrpc: { ...listener, port: 14_250 },
+    jaegerHttp: { ...listener, port: 14_268 },
+    jaegerCompact: { ...listener, port: 6831 },
+    jaegerBinary: { ...listener, port: 6832 },
+    zipkinCompact: { ...listener, port: 5775 },
+    jaegerSampling: { ...listener, port: 5778 },
+    zipkin: { ...listener, port: 9411 },
   })
   assert.deepEqual(config.admin, { host: '127.0.0.1', port: 10_001, guid: undefined })
   assert.deepEqual(config.bus, {
@@ -102,6 +109,8 @@ test('nothing set gives the documented defaults', () => {
   assert.deepEqual(config.receivers, {
     remoteWrite: { enabled: true, encoding: 'prometheus_remote_write', guid: config.guid },
     otlp: { enabled: true, cors: undefined, guid: config.guid },
+    jaeger: { enabled: true, encoding: 'otlp_proto', strategiesFile: undefined, guid: config.guid },
+    zipkin: { enabled: true, encoding: 'otlp_proto', guid: config.guid },
   })
   assert.equal(config.limits.inflatedBytes, limits.inflatedBytesMax)
   assert.equal(config.limits.messageBytes, 16 * 1024 * 1024)
@@ -138,11 +147,11 @@ test('sizes take units', () => {
 
 test('listeners are moved and switched off', () => {
   const config = load({ file: 'listeners.yaml' })
-  assert.deepEqual(config.listeners, {
-    http: { host: '10.0.0.1', port: 8080, guid: 'team-a' },
-    otlpGrpc: { host: '0.0.0.0', port: 14_317, guid: 'team-b' },
-    otlpHttp: undefined,
-  })
+  const { http, otlpGrpc, otlpHttp, jaegerCompact, zipkin } = config.listeners
+  assert.deepEqual(http, { host: '10.0.0.1', port: 8080, guid: 'team-a' })
+  assert.deepEqual(otlpGrpc, { host: '0.0.0.0', port: 14_317, guid: 'team-b' })
+  assert.deepEqual(jaegerCompact, { host: '0.0.0.0', port: 7831, guid: 'team-c' })
+  assert.deepEqual([otlpHttp, zipkin], [undefined, undefined])
   assert.equal(config.admin, undefined)
 })
 
@@ -289,9 +298,13 @@ test('the environment moves and switches the listeners and receivers of OTLP', (
   assert.equal(bounds.messageBytes, 8 * 1024 * 1024)
   assert.equal(receivers.otlp.guid.scope, 'everywhere')
   assert.equal(receivers.remoteWrite.enabled, false)
-  const off = { GUIDEPOST_RECEIVERS_OTLP_ENABLED: 'false' }
+  const off = {
+    GUIDEPOST_RECEIVERS_JAEGER_ENABLED: 'false',
+    GUIDEPOST_RECEIVERS_OTLP_ENABLED: 'false',
+    GUIDEPOST_RECEIVERS_ZIPKIN_ENABLED: 'false',
+  }
   assert.deepEqual(problems({ env: { ...env, ...off } }), [
-    'variable GUIDEPOST_RECEIVERS_REMOTE_WRITE_ENABLED: receivers: are all off, so nothing is taken. Enable one of them.',
+    'variable GUIDEPOST_RECEIVERS_ZIPKIN_ENABLED: receivers: are all off, so nothing is taken. Enable one of them.',
   ])
   assert.deepEqual(problems({ env: { ...off, GUIDEPOST_OTLP_GRPC_PORT: '5317' } }), [
     'variable GUIDEPOST_OTLP_GRPC_PORT: listeners.otlpGrpc: serves nothing, since receivers.otlp.enabled is false. Enable it, or set this to off.',

@@ -1,17 +1,13 @@
-/** Every way to switch the listeners and receivers: what is said, and what is on then. */
+/** Many ways to switch the listeners and receivers: what is said, and what is on then. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkReach, reachOf, receiverNames, receiversOf } from '../../../src/config/reach.ts'
 import { readBlock } from '../../../src/config/read.ts'
 import { schema, type Written } from '../../../src/config/schema.ts'
+import { Random } from '../../support/random.ts'
 
 const switches = [undefined, 'on', 'off'] as const
 type Switch = (typeof switches)[number]
-
-function ways(count: number): Switch[][] {
-  if (count === 0) return [[]]
-  return ways(count - 1).flatMap((way) => switches.map((each) => [...way, each]))
-}
 
 const listenerNames = Object.keys(receiversOf) as (keyof typeof receiversOf)[]
 
@@ -20,12 +16,35 @@ interface Way {
   readonly receivers: Readonly<Record<string, Switch>>
 }
 
-const all: readonly Way[] = ways(listenerNames.length + receiverNames.length).map((way) => ({
-  listeners: Object.fromEntries(listenerNames.map((name, index) => [name, way[index]])),
-  receivers: Object.fromEntries(
-    receiverNames.map((name, index) => [name, way[listenerNames.length + index]]),
-  ),
-}))
+/** Every way to switch one or two of them, and as many random ways to switch them all. */
+const all: readonly Way[] = [...ways()]
+
+function* ways(): Generator<Way> {
+  const count = listenerNames.length + receiverNames.length
+  const seed = Number(process.env['GUIDEPOST_SEED'] ?? Date.now() % 1e6)
+  const random = new Random(seed)
+  for (let a = 0; a < count; a++) {
+    for (let b = 0; b < a; b++) {
+      for (const first of switches) {
+        for (const second of switches) {
+          yield wayOf((i) => (i === a ? first : i === b ? second : undefined))
+          yield wayOf((i) => (i === a ? first : i === b ? second : 'off'))
+          yield wayOf(() => switches[random.below(switches.length)])
+        }
+      }
+    }
+  }
+}
+
+function wayOf(switchOf: (index: number) => Switch): Way {
+  const values = [...listenerNames, ...receiverNames].map((_, index) => switchOf(index))
+  return {
+    listeners: Object.fromEntries(listenerNames.map((name, index) => [name, values[index]])),
+    receivers: Object.fromEntries(
+      receiverNames.map((name, index) => [name, values[listenerNames.length + index]]),
+    ),
+  }
+}
 
 function judge({ listeners, receivers }: Way): { written: Written; problems: string[] } {
   const enabled = Object.entries(receivers).map(([name, on]) => [name, { enabled: on }])

@@ -1,4 +1,4 @@
-// Which labels matter: the name that is stamped (bit 0) and the labels that may hold a guid (bits 1..16, in
+// Which labels matter: the name that is stamped (bit 0) and the labels that may hold a guid (bits 1..30, in
 // the order of `guid.from`). The host writes the names once for each set of rules; a request then says with two masks
 // which sources stand before its own guid (`active`) and which of them need a regular expression (`opaque`), which
 // only the host can judge.
@@ -15,11 +15,12 @@ const NAME_BYTES: usize = 256
 /** Set in the kept length of a value that is not a text: only the host can judge it, whatever its source. */
 export const NOT_TEXT: u32 = 0x80000000
 
-const names = memory.data(17 * 256)
-const nameBytes = memory.data(17 * 4)
+/** The stamp's name and those of the sources; bits of a mask, of which the host's numbers have 31. */
+const names = memory.data(31 * 256)
+const nameBytes = memory.data(31 * 4)
 const byKey = memory.data(256 * 4)
-const valueAt = memory.data(17 * 4)
-const valueBytes = memory.data(17 * 4)
+const valueAt = memory.data(31 * 4)
+const valueBytes = memory.data(31 * 4)
 const valid = memory.data(256)
 
 let nameCount: i32 = 0
