@@ -46,7 +46,15 @@ export class KeyTable<Value> {
     scanner.skipKey()
     if (!scanner.hasEscapes || scanner.length > keyBytesMax) return undefined
     const key = Buffer.allocUnsafe(scanner.length)
-    return this.#find(key, 0, scanner.resolve(key, 0), key.reduce(hashStep, 0))
+    return this.find(key, 0, scanner.resolve(key, 0))
+  }
+
+  /** What stands for the text of these bytes. */
+  find(bytes: Buffer, from: number, to: number): Value | undefined {
+    if (to - from > keyBytesMax) return undefined
+    let hash = 0
+    for (let at = from; at < to; at++) hash = hashStep(hash, bytes[at]!)
+    return this.#find(bytes, from, to, hash)
   }
 
   #find(bytes: Buffer, from: number, to: number, hash: number): Value | undefined {

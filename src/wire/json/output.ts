@@ -106,7 +106,8 @@ function putVarint(bytes: Buffer, at: number, value: number): number {
   return at
 }
 
-function varintBytes(value: number): number {
+/** Bytes that an integer from 0 to 2^32 - 1 takes as a varint. */
+export function varintBytes(value: number): number {
   let count = 1
   while (value > 0x7f) {
     value >>>= 7

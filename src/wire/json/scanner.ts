@@ -103,10 +103,10 @@ export class Scanner {
     this.at = at + 1
   }
 
-  /** Writes the string that was read last, `length` bytes of it, and returns the index behind. */
-  resolve(target: Buffer, targetAt: number): number {
-    const { bytes, to } = this
-    let at = this.from
+  /** Writes the string that was read last, or an earlier one, with its escapes resolved, and returns the index behind. */
+  resolve(target: Buffer, targetAt: number, from: number = this.from, to: number = this.to): number {
+    const { bytes } = this
+    let at = from
     while (at < to) {
       const byte = bytes[at]!
       if (byte !== backslash) {
