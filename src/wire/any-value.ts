@@ -122,14 +122,15 @@ function quoted(text: string): string {
   )
 }
 
-/** One field; `bytes` is borrowed from the input and empty for a varint, `varint` is 0 for all others. */
-interface WireField {
+/** One field of a message; `bytes` is borrowed from the input and empty for a varint, `varint` is 0 for all others. */
+export interface WireField {
   readonly number: number
   readonly bytes: Buffer
   readonly varint: bigint
 }
 
-function* read(message: Buffer): Generator<WireField> {
+/** The fields of a message that the kernel has checked. */
+export function* read(message: Buffer): Generator<WireField> {
   const none = Buffer.alloc(0)
   let at = 0
   const varint = (): bigint => {

@@ -66,6 +66,24 @@ export interface KernelExports {
   ): number
   planOtlp(signal: number, recordBytesMax: number, outputBytesMax: number, partsMax: number): number
   writeOtlp(): number
+  walkJaegerRecords(
+    at: number,
+    bytes: number,
+    itemsMax: number,
+    active: number,
+    opaque: number,
+    options: number,
+  ): number
+  planJaegerRecords(outputBytesMax: number, partsMax: number): number
+  writeJaegerRecords(): number
   readonly symbolsAt: WebAssembly.Global
   readonly symbolCount: WebAssembly.Global
+  translateZipkin(
+    from: number,
+    at: number,
+    bytes: number,
+    itemsMax: number,
+    outputBytesMax: number,
+    rowsMax: number,
+  ): number
 }

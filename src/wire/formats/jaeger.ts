@@ -1,0 +1,59 @@
+/**
+ * Jaeger's PostSpansRequest, as the kernel's `jaeger-records*.ts` walk it: each span becomes a record of its own, a bare
+ * Span with its process inside.
+ */
+import { limits } from '../../limits.ts'
+import { read } from '../any-value.ts'
+import type { Format } from '../kernel.ts'
+
+/** The kernel's options of `walkJaegerRecords`. */
+const EXISTING = 1
+const DEEP = 2
+
+export const jaegerFormat: Format = {
+  walk: (x, at, bytes, { active, opaque, wantExisting, deep }) =>
+    x.walkJaegerRecords(
+      at,
+      bytes,
+      limits.requestItemsMax,
+      active,
+      opaque,
+      (wantExisting ? EXISTING : 0) | (deep ? DEEP : 0),
+    ),
+  // A row is a span.
+  itemCount: (x) => x.rowCount.value as number,
+  // A record is one span, however large it is.
+  plan: (x) => x.planJaegerRecords(limits.expandedBytesMax, limits.requestRecordsMax),
+  write: (x) => x.writeJaegerRecords(),
+  textOf: tagText,
+}
+
+/**
+ * The text of a tag whose value is no string, as for an attribute of OTLP: a number's digits, `true`, base64. `undefined`
+ * when its type is unknown. `keyValue` is a KeyValue (jaegertracing/jaeger-idl, proto/api_v2/model.proto): 2 v_type,
+ * 4 v_bool, 5 v_int64, 6 v_float64, 7 v_binary; the last of repeated fields counts. Cold; borrows nothing.
+ */
+function tagText(keyValue: Buffer): string | undefined {
+  let type = 0n
+  const values = ['', 'false', '0', '0', '']
+  for (const { number, bytes, varint } of read(keyValue)) {
+    switch (number) {
+      case 2:
+        type = varint & 0xffffffffn
+        break
+      case 4:
+        values[1] = varint === 0n ? 'false' : 'true'
+        break
+      case 5:
+        values[2] = String(BigInt.asIntN(64, varint))
+        break
+      case 6:
+        values[3] = String(bytes.readDoubleLE())
+        break
+      case 7:
+        values[4] = bytes.toString('base64')
+        break
+    }
+  }
+  return values[Number(type)]
+}
