@@ -76,6 +76,28 @@ export const limits = {
   /** Bytes of a gRPC status message, percent-encoded. */
   grpcStatusTextBytesMax: 1 * KiB,
 
+  /** Bytes of one datagram; no IPv4 packet holds a longer one. Over it: dropped and counted. */
+  udpDatagramBytesMax: 65_507,
+  /** Bytes of datagrams of one UDP port that wait for their turn. Over it: dropped and counted. */
+  udpQueueBytes: 16 * MiB,
+  /** Bytes of the receive buffer that a UDP socket asks the system for; Linux gives `net.core.rmem_max` at most. */
+  udpReceiveBufferBytes: 4 * MiB,
+  /** Milliseconds that datagrams are handed on in one turn before other work has its own. */
+  udpTurnMsMax: 4,
+  /** Milliseconds between two tries to hand on a datagram while there is no room for it behind. */
+  udpRetryMs: 5,
+  /** Milliseconds between two looks at what a UDP port has dropped, and before a reader that died is started anew. */
+  udpCountMs: 1_000,
+  udpRestartMs: 1_000,
+  /** Datagrams of one turn of the reader's loop after which it takes the others by plain reads, and how many of those. */
+  udpBacklog: 4,
+  udpReadsMax: 256,
+  /** Bytes of the largest datagram there is, whatever the address family. */
+  udpReadBytes: 64 * KiB,
+  /** MiB of objects, old and young, that the thread of a UDP port may keep; it keeps hardly any. */
+  udpThreadHeapMiB: 32,
+  udpThreadYoungMiB: 4,
+
   // ---- guids ------------------------------------------------------------------------------------------------
   /** Bytes of a guid (design: `[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?`). */
   guidBytesMax: 128,
@@ -253,6 +275,10 @@ const relations: readonly [boolean, string][] = [
   [
     limits.bodyBytesMax <= limits.inflightBytesMax * limits.bodiesShareMax,
     'the largest body must fit the share of the bodies',
+  ],
+  [
+    limits.udpQueueBytes > 2 * limits.udpReadBytes + KiB,
+    'the largest datagram must fit an empty queue',
   ],
   [limits.headersMsMax <= limits.requestMsMax, 'headers are a part of the request'],
   [limits.kafkaProduceBytesMax < 1_000_000, 'a produce must stay below the smallest common broker limit'],

@@ -1,0 +1,245 @@
+/**
+ * The thread that reads the sockets of one UDP port into a ring, so that what the main thread is busy with costs no
+ * datagram: the system's own buffer lasts for a millisecond or two of a fast sender. It reads, counts and wakes, no more.
+ *
+ * Node hands on each datagram in memory of its own, with an object for the sender's address; under load that is slower than
+ * one sender. So once a backlog shows, and where nobody needs the addresses, the rest of it is read by read(2) from the
+ * socket's descriptor into one buffer, which keeps a backlog from growing (figures in docs/performance.md). The descriptor
+ * is found by what Linux tells of this process; elsewhere everything goes through Node.
+ */
+import { createSocket, type Socket } from 'node:dgram'
+import { readFileSync, readSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { limits } from '../../limits.ts'
+import { type RingMemory, RingWriter } from './ring.ts'
+import { dropsOf, findSocket, type KnownSocket } from './socket-table.ts'
+
+/** What the thread is started with. */
+export interface ReaderStart {
+  readonly memory: RingMemory
+  /** The addresses to bind; those after the first may be missing on this machine. */
+  readonly addresses: readonly { readonly address: string; readonly family: number }[]
+  /** 0: any, and the same for all addresses. */
+  readonly port: number
+  readonly bufferBytes: number
+  readonly datagramBytesMax: number
+  readonly needsPeer: boolean
+}
+
+/** What the listener says to the thread. `drain`: read what the system has now, then end. */
+export type ReaderOrder = { readonly needsPeer: boolean } | 'drain'
+
+/** What the thread says to the listener. */
+export type ReaderWord =
+  | { readonly kind: 'open'; readonly port: number; readonly bufferBytes: number }
+  | { readonly kind: 'refused'; readonly code: string | undefined; readonly message: string }
+  | { readonly kind: 'wake' }
+
+/** The sender's address of a datagram that came without one. */
+const NO_PEER = '0.0.0.0'
+const WAKE_MS = 1
+/** The least that Linux takes from a receive buffer for a datagram beside its bytes (`struct sk_buff`). */
+const DATAGRAM_OVERHEAD_BYTES = 128
+
+interface Bound {
+  readonly socket: Socket
+  readonly known: KnownSocket | undefined
+  /** Drops of the system that are counted already. */
+  drops: number
+  /** Bytes of the system's buffer that have passed since the drain began. */
+  passedBytes: number
+}
+
+class Reader {
+  readonly #start: ReaderStart
+  readonly #port: MessagePort
+  readonly #ring: RingWriter
+  readonly #bound: Bound[] = []
+  readonly #buffer = Buffer.allocUnsafeSlow(limits.udpReadBytes)
+  #needsPeer: boolean
+  /** Datagrams since the loop's turn began. */
+  #taken = 0
+  #waking = false
+  #draining = false
+  #counting: NodeJS.Timeout | undefined
+
+  constructor(start: ReaderStart, port: MessagePort) {
+    this.#start = start
+    this.#port = port
+    this.#ring = new RingWriter(start.memory)
+    this.#needsPeer = start.needsPeer
+  }
+
+  /** Binds the sockets and begins to read; when the port cannot be had, says why and ends. */
+  async open(): Promise<void> {
+    let { port } = this.#start
+    for (const { address, family } of this.#start.addresses) {
+      const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4' })
+      try {
+        await bind(socket, address, port)
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException
+        socket.close()
+        // `localhost` may have a second address on paper alone.
+        if (this.#bound.length > 0 && code === 'EADDRNOTAVAIL') continue
+        this.#say({ kind: 'refused', code, message })
+        this.#close()
+        return
+      }
+      port = socket.address().port
+      this.#bound.push({ socket, known: findSocket(family === 6 ? 6 : 4, port), drops: 0, passedBytes: 0 })
+    }
+    let bufferBytes = Number.POSITIVE_INFINITY
+    for (const bound of this.#bound) {
+      bufferBytes = Math.min(bufferBytes, growBuffer(bound.socket, this.#start.bufferBytes))
+      bound.socket.on('message', (bytes, { address }) => this.#onMessage(bound, bytes, address))
+    }
+    this.#counting = setInterval(() => void this.#look(), limits.udpCountMs)
+    this.#port.on('message', (order: ReaderOrder) => {
+      if (order === 'drain') this.#drain()
+      else this.#needsPeer = order.needsPeer
+    })
+    this.#say({ kind: 'open', port, bufferBytes })
+  }
+
+  #say(word: ReaderWord): void {
+    this.#port.postMessage(word)
+  }
+
+  /** Nothing keeps the thread then, and it ends. */
+  #close(): void {
+    clearInterval(this.#counting)
+    for (const { socket } of this.#bound) socket.close()
+    this.#port.close()
+  }
+
+  /** Counts what the system has dropped since the last look. */
+  async #look(): Promise<void> {
+    for (const bound of this.#bound) {
+      if (bound.known === undefined) continue
+      const text = await readFile(bound.known.table, 'latin1').catch(() => '')
+      this.#countDrops(bound, text)
+    }
+  }
+
+  #onMessage(bound: Bound, bytes: Buffer, address: string): void {
+    if (this.#taken === 0) setImmediate(this.#endTurn)
+    this.#take(bound, bytes, bytes.length, withoutZone(address))
+    const descriptor = bound.known?.descriptor
+    if (this.#taken < limits.udpBacklog || this.#needsPeer || descriptor === undefined) return
+    for (let i = 0; i < limits.udpReadsMax; i++) {
+      const length = readNow(descriptor, this.#buffer)
+      if (length < 0) return
+      this.#take(bound, this.#buffer, length, NO_PEER)
+    }
+    // More may be there yet, and the ring is filling.
+    this.#wake()
+  }
+
+  #take(bound: Bound, source: Buffer, bytes: number, peer: string): void {
+    this.#taken++
+    bound.passedBytes += bytes + DATAGRAM_OVERHEAD_BYTES
+    if (bytes === 0) this.#ring.dropped('empty', 1)
+    else if (bytes > this.#start.datagramBytesMax) this.#ring.dropped('too_large', 1)
+    else if (!this.#ring.put(source, bytes, peer)) this.#ring.dropped('queue', 1)
+  }
+
+  /** The main thread is woken once in a millisecond at most: a message costs more than most datagrams. */
+  readonly #endTurn = (): void => {
+    this.#taken = 0
+    if (this.#waking || !this.#ring.isReaderWaiting) return
+    this.#waking = true
+    setTimeout(() => {
+      this.#waking = false
+      this.#wake()
+    }, WAKE_MS)
+  }
+
+  #wake(): void {
+    if (this.#ring.takeWaiting()) this.#say({ kind: 'wake' })
+  }
+
+  /**
+   * Reads on until a whole turn of the loop has found nothing, or as much has passed as the buffers can hold: what comes
+   * now may never end. Then closes.
+   */
+  #drain(): void {
+    if (this.#draining) return
+    this.#draining = true
+    for (const bound of this.#bound) bound.passedBytes = 0
+    let before = -1
+    const look = (): void => {
+      const passed = this.#bound.reduce((sum, { passedBytes }) => sum + passedBytes, 0)
+      if (passed !== before && this.#bound.some(mayHold)) {
+        before = passed
+        setImmediate(look)
+        return
+      }
+      for (const bound of this.#bound) {
+        if (bound.known !== undefined) this.#countDrops(bound, readFileSync(bound.known.table, 'latin1'))
+      }
+      this.#close()
+    }
+    setImmediate(look)
+  }
+
+  #countDrops(bound: Bound, text: string): void {
+    const drops = bound.known === undefined ? undefined : dropsOf(text, bound.known.inode)
+    if (drops === undefined || drops <= bound.drops) return
+    this.#ring.dropped('kernel', drops - bound.drops)
+    bound.drops = drops
+  }
+}
+
+/** Whether something may be left of what the system held when the drain began. */
+function mayHold({ socket, passedBytes }: Bound): boolean {
+  return passedBytes <= socket.getRecvBufferSize()
+}
+
+function bind(socket: Socket, address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // An error after this one has no listener and ends the thread, which is started anew.
+    socket.once('error', reject)
+    socket.bind({ address, port, exclusive: true }, () => {
+      socket.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** Asks for a receive buffer; the bytes that were got. Some systems refuse what is too much, Linux gives less. */
+function growBuffer(socket: Socket, bytes: number): number {
+  for (let asked = bytes; asked >= limits.udpReadBytes; asked = Math.floor(asked / 2)) {
+    try {
+      socket.setRecvBufferSize(asked)
+      break
+    } catch {
+      // The next one is half of it.
+    }
+  }
+  const got = socket.getRecvBufferSize()
+  // Linux says twice what was asked for, for its own bookkeeping (socket(7), SO_RCVBUF).
+  return process.platform === 'linux' ? got / 2 : got
+}
+
+/** The bytes of one datagram that was there, or -1: there is none, or what is wrong comes to light in Node's own read. */
+function readNow(descriptor: number, buffer: Buffer): number {
+  try {
+    return readSync(descriptor, buffer, 0, buffer.length, null)
+  } catch {
+    return -1
+  }
+}
+
+/** `fe80::1%eth0` without the name of the interface, which no table of addresses has. */
+function withoutZone(address: string): string {
+  const zone = address.indexOf('%')
+  return zone < 0 ? address : address.slice(0, zone)
+}
+
+if (parentPort !== null) {
+  // The end of a backlog is an exception each time, and nobody reads where it came from.
+  Error.stackTraceLimit = 0
+  await new Reader(workerData as ReaderStart, parentPort).open()
+}
