@@ -1,4 +1,7 @@
-/** Real clients of Jaeger as child processes: npm's jaeger-client, and from PyPI jaeger-client and OpenTelemetry's old exporters. */
+/**
+ * Real clients of Jaeger as child processes: npm's jaeger-client, and from PyPI jaeger-client,
+ * OpenTelemetry's old exporters and py_zipkin.
+ */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
@@ -36,6 +39,22 @@ export interface PythonJaegerJob {
 export async function sendFromPythonJaeger(job: PythonJaegerJob): Promise<void> {
   const program = path.join(await environment('--find'), 'bin', 'python')
   await run(program, [path.join(PYTHON, 'send.py')], {}, JSON.stringify(job))
+}
+
+export interface PythonZipkinJob {
+  /** With the path, `/api/v1/spans` or `/api/v2/spans`. */
+  readonly url: string
+  readonly encoding: 'V1_JSON' | 'V1_THRIFT' | 'V2_JSON' | 'V2_PROTO3'
+  readonly service: string
+  /** Tags of every span. */
+  readonly tags: Readonly<Record<string, string>>
+  readonly ids: readonly string[]
+}
+
+/** Sends a span for each id with py_zipkin; throws unless the answer was 200 or 202. */
+export async function sendFromPythonZipkin(job: PythonZipkinJob): Promise<void> {
+  const program = path.join(await environment('--find'), 'bin', 'python')
+  await run(program, [path.join(PYTHON, 'send_zipkin.py')], {}, JSON.stringify(job))
 }
 
 /** For `requireReal`: makes the environment unless it is there. False when it is, else what is missing. */
