@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'GP_TYPE_UNSUPPORTED'
   | 'GP_METHOD'
   | 'GP_PATH'
+  | 'GP_QUERY'
   | 'GP_GUID_HEADER'
   | 'GP_ITEMS_REJECTED'
   | 'GP_BODY_INCOMPLETE'

@@ -25,7 +25,7 @@ export const limits = {
   unknownBytesMax: 64 * KiB,
   /** Bytes that one request may become by its stamps, by symbols repeated for each guid (2.0), by translation. Over it: 413. */
   expandedBytesMax: 64 * MiB,
-  /** Levels of messages below an OTLP request, in JSON too. Values nest in values; most readers of protobuf stop here too. */
+  /** Levels of messages below an OTLP request, in JSON too; of any JSON under a key that is not known. Values nest in values; most readers of protobuf stop here too. */
   otlpNestingMax: 100,
   /** Records that one OTLP request may become. Over it: 413. */
   requestRecordsMax: 100_000,
@@ -109,8 +109,8 @@ export const limits = {
   metricGuidsMax: 200,
   /** Bytes of a label's or an attribute's name that a rule may look for. */
   labelNameBytesMax: 255,
-  /** Sources in one `guid.from` list. */
-  guidSourcesMax: 16,
+  /** Sources in one `guid.from` list; each may be looked for by two names, and the kernel knows 31 with the stamp's. */
+  guidSourcesMax: 15,
 
   // ---- memory -----------------------------------------------------------------------------------------------
   /** Bytes of everything in flight: bodies being read, records waiting for the bus. Over it: 503 + Retry-After. */
@@ -245,6 +245,21 @@ export const limits = {
   configEntriesMax: 10_000,
   /** Seconds that a browser may go on after one preflight; Chromium keeps an answer no longer than this. */
   corsMaxAgeSeconds: 7_200,
+  /** Milliseconds between two looks at whether the file of the sampling strategies has changed. */
+  strategiesPollMs: 2_000,
+  /** Services in the file of the sampling strategies, and operations of each; clients keep as many operations. */
+  strategiesServicesMax: 10_000,
+  strategiesOperationsMax: 2_000,
+  /** Levels of lists and objects in that file; its own are five, what is not known in it may have more. */
+  strategiesNestingMax: 20,
+  /** Bytes that the answers of all services may have together; the operations of the default are in each of them. */
+  strategiesBytesMax: 16 * MiB,
+  /** Problems of that file, and warnings, that are named; the rest is counted. */
+  strategiesProblemsNamed: 20,
+  /** Traces per second that a client can be told, an int32. */
+  samplingTracesMax: 2 ** 31 - 1,
+  /** Bytes of a gRPC client's question for its sampling strategy. Over it: RESOURCE_EXHAUSTED. */
+  samplingRequestBytesMax: 16 * KiB,
 
   // ---- lifecycle --------------------------------------------------------------------------------------------
   /** Milliseconds that a drain may take after SIGTERM; what is not durable by then was not acknowledged. */

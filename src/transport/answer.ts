@@ -21,6 +21,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   GP_TYPE_UNSUPPORTED: 415,
   GP_METHOD: 405,
   GP_PATH: 404,
+  GP_QUERY: 400,
   GP_GUID_HEADER: 400,
   GP_ITEMS_REJECTED: 400,
   GP_INTERNAL: 500,
