@@ -48,7 +48,11 @@ export async function collectorAvailable(): Promise<string | false> {
 
 export interface CollectorOptions {
   /** A file of bench/peers. */
-  readonly config: 'otelcol-consumer.yaml' | 'otelcol-sender.yaml'
+  readonly config:
+    | 'otelcol-consumer.yaml'
+    | 'otelcol-sender.yaml'
+    | 'otelcol-jaeger-consumer.yaml'
+    | 'otelcol-jaeger-judge.yaml'
   /** What the file takes from the environment, beside the ports that are chosen below. */
   readonly env: Readonly<Record<string, string>>
 }

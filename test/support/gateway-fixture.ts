@@ -82,7 +82,7 @@ export function configWith(env: Readonly<Record<string, string>> = {}): Config {
   return config
 }
 
-const anyPort = { host: '127.0.0.1', port: 0, guid: undefined }
+const udpKeys: ReadonlySet<string> = new Set(['jaegerCompact', 'jaegerBinary', 'zipkinCompact'])
 
 export class GatewayFixture {
   readonly bus = new FakeBus()
@@ -111,23 +111,26 @@ export class GatewayFixture {
     this.#receivers = new Receivers(config, {
       ...{ kernel: new Kernel(), bus, batcher, budget, metrics },
       told: () => undefined,
+      noted: () => undefined,
       failed: (error) => this.failures.push(error),
     })
     this.#listeners = new Listeners({
       ...{ receivers: this.#receivers, budget },
       isServing: () => bus.isUp,
-      refused: (listener, reason) => metrics.refusedRequest(listener, reason),
+      refused: (listener, reason, _error, count) => metrics.refusedRequest(listener, reason, count),
+      warned: () => undefined,
       failed: (_listener, error) => this.failures.push(error),
     })
   }
 
-  /** With every listener open, each on a port of its own. */
-  static async start(config = configWith()): Promise<GatewayFixture> {
+  /** With every listener open, each on a port of its own; those of UDP, which take a thread each, when asked for. */
+  static async start(config = configWith(), { udp = false } = {}): Promise<GatewayFixture> {
     const fixture = new GatewayFixture(config)
-    await fixture.#listeners.open({
-      ...config,
-      listeners: { http: anyPort, otlpGrpc: anyPort, otlpHttp: anyPort },
-    })
+    await fixture.#receivers.start()
+    const anywhere = Object.entries(config.listeners).map(([key, at]) =>
+      at === undefined || (!udp && udpKeys.has(key)) ? [key, undefined] : [key, { ...at, port: 0 }],
+    )
+    await fixture.#listeners.open({ ...config, listeners: Object.fromEntries(anywhere) })
     return fixture
   }
 
@@ -159,6 +162,7 @@ export class GatewayFixture {
   }
 
   async close(): Promise<void> {
+    this.#receivers.stop()
     this.#listeners.destroy()
     await this.#listeners.drain()
   }

@@ -38,23 +38,26 @@ const sources = ['model', 'collector'].map((file) =>
     .replaceAll('google.protobuf.', ''),
 )
 const published = new protobuf.Root()
-const root = new protobuf.Root()
+/** With strings as bytes and so on, without and with the fields of a later version. */
+const changed = new protobuf.Root()
+const extended = new protobuf.Root()
 for (const source of [`syntax = "proto3"; package jaeger.api_v2; ${TIMES}`, ...sources]) {
   protobuf.parse(source, published)
-  const lines = source.replaceAll(/([{;]) /g, '$1\n')
-  const changed = lines
+  const told = source
+    .replaceAll(/([{;]) /g, '$1\n')
     .replaceAll(/^(\s*)((?!repeated|syntax|message)[\w.]+ \w+ = \d+;)/gm, '$1optional $2')
     .replaceAll(/\bstring (\w+ =)/g, 'bytes $1')
     .replaceAll(/\bdouble (\w+ =)/g, 'fixed64 $1')
-    .replaceAll(/^(\s*message \w+ \{)/gm, `$1${EXTRAS}`)
-  protobuf.parse(changed, root)
+  protobuf.parse(told, changed)
+  protobuf.parse(told.replaceAll(/^(\s*message \w+ \{)/gm, `$1${EXTRAS}`), extended)
 }
-published.resolveAll()
-root.resolveAll()
+for (const root of [published, changed, extended]) root.resolveAll()
 
-export const requestType = root.lookupType('jaeger.api_v2.PostSpansRequest')
-export const spanType = root.lookupType('jaeger.api_v2.Span')
-/** As a consumer has it, who knows nothing of later revisions. */
+export const requestType = extended.lookupType('jaeger.api_v2.PostSpansRequest')
+export const spanType = extended.lookupType('jaeger.api_v2.Span')
+/** For bytes whose fields of later versions may be of any type. */
+export const damagedSpanType = changed.lookupType('jaeger.api_v2.Span')
+/** As a consumer has it. */
 export const publishedSpan = published.lookupType('jaeger.api_v2.Span')
 
 /** Whether the field is a string in the published schema. */
@@ -178,7 +181,8 @@ export function listOf(model: Model, name: string): Model[] {
   return (model[name] ?? []) as Model[]
 }
 
-function isWholeText(type: protobuf.Type, model: Model): boolean {
+/** Whether every text in the message is UTF-8. */
+export function isWholeText(type: protobuf.Type, model: Model): boolean {
   return Object.entries(model).every(([name, value]) => {
     const field = type.fields[name]!
     const nested = nestedType(field)

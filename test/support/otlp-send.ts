@@ -110,13 +110,20 @@ function readProtobuf(bytes: Buffer, status: number): { text: string; rejected: 
 
 const clients = new Map<number, Client>()
 
+export interface UnaryReply {
+  /** gRPC's status code. */
+  readonly code: number
+  readonly details: string
+  readonly response: Buffer
+}
+
 /** One call with the official client. Connections are kept by port until `closeGrpcClients`. */
-export async function callOtlp(
+export async function callUnary(
   port: number,
-  signal: OtlpSignal,
+  path: string,
   message: Buffer,
   headers: Readonly<Record<string, string>> = {},
-): Promise<OtlpReply> {
+): Promise<UnaryReply> {
   let client = clients.get(port)
   if (client === undefined) {
     client = new Client(`127.0.0.1:${port}`, credentials.createInsecure())
@@ -124,14 +131,24 @@ export async function callOtlp(
   }
   const metadata = new Metadata()
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
-  const { promise, resolve } = Promise.withResolvers<OtlpReply>()
+  const { promise, resolve } = Promise.withResolvers<UnaryReply>()
   const same = (bytes: Buffer): Buffer => bytes
-  const ended = (error: ServiceError | null, response: Buffer = Buffer.alloc(0)): void => {
-    const partial = readProtobuf(response, 200)
-    resolve({ ...partial, status: 200, grpcStatus: error?.code ?? 0, text: error?.details ?? partial.text })
-  }
-  client.makeUnaryRequest(grpcPath(signal), same, same, message, metadata, ended)
+  const ended = (error: ServiceError | null, response: Buffer = Buffer.alloc(0)): void =>
+    resolve({ code: error?.code ?? 0, details: error?.details ?? '', response })
+  client.makeUnaryRequest(path, same, same, message, metadata, ended)
   return await promise
+}
+
+/** One Export with the official client. */
+export async function callOtlp(
+  port: number,
+  signal: OtlpSignal,
+  message: Buffer,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<OtlpReply> {
+  const { code, details, response } = await callUnary(port, grpcPath(signal), message, headers)
+  const partial = readProtobuf(response, 200)
+  return { ...partial, status: 200, grpcStatus: code, text: code === 0 ? partial.text : details }
 }
 
 export function closeGrpcClients(): void {

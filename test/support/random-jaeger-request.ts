@@ -77,6 +77,8 @@ class Maker {
     }
     // A string mostly: that is what guids are sought in.
     if (type.name === 'KeyValue' && random.oneIn(2)) delete model['vType']
+    // A tag longer than guid sources may be has no text, whatever its value.
+    if (model['vType'] !== undefined && String(model['vStr']).length > 1_000) delete model['vStr']
     return model
   }
 

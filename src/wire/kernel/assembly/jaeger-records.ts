@@ -85,7 +85,7 @@ export function walkJaegerRecords(at: usize, bytes: usize, itemsMax: i32, active
   const isBatchBroken = isTextBroken
   batchProcess = processFrom
   batchProcessBytes = keptBytes
-  if (keptBytes != processTo - processFrom) {
+  if (processes > 1 || keptBytes != processTo - processFrom) {
     batchProcess = arenaTake(keptBytes)
     if (batchProcess == 0) return E_MEMORY
     pickBatchProcess(at, at + bytes)
