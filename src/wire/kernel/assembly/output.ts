@@ -62,6 +62,11 @@ export function outputEnd(): i32 {
   return arenaResize(translated, bytes) ? <i32>bytes : E_MEMORY
 }
 
+/** Says that the translation begins at `at`, before which there is something else. */
+export function outputFrom(at: usize): void {
+  translated = at
+}
+
 /** Moves the cursor: back to where something began, or behind bytes that were written without these functions. */
 @inline
 export function outTo(at: usize): void {

@@ -1,0 +1,493 @@
+// One Zipkin span on its way to OTLP. The readers (`zipkin-proto.ts`, `zipkin-thrift.ts`) fill `span`, `local`, `remote` and
+// hand over each tag; `finishSpan` then decides what the tags with a role mean, and the writer takes the results. Nothing
+// is copied: addresses point into the payload. What has no place in OTLP becomes an attribute.
+//
+// Mapping: opentelemetry-collector-contrib pkg/translator/zipkin v0.145.0 (zipkinv2/to_translator.go, zipkinv1/json.go,
+// zipkinv1/status_code.go), with the differences that docs/zipkin.md lists.
+
+import { A_BOOL, A_BYTES, A_INT, A_TEXT, attribute, attributesForget } from './attributes'
+import { sameBytes } from './memory'
+import * as name from './zipkin-names'
+import { LINK_ROLE, NO_ROLE, RESOURCE_ROLES, ROLES, RULE_ROLE, roleName, roleNameBytes, roleOf } from './zipkin-names'
+import { formatIp, formatU64 } from './zipkin-text'
+import { matchName } from './rules'
+
+/** The span's scalars. Ids as they stand in OTLP; times in microseconds, signed when the span is of version 1. */
+export const span = memory.data(80)
+export const TRACE_ID: usize = 0
+export const SPAN_ID: usize = 16
+export const PARENT_ID: usize = 24
+export const TIMESTAMP: usize = 32
+export const DURATION: usize = 40
+export const NAME: usize = 48
+export const NAME_BYTES: usize = 52
+/** 0 none, 1 client, 2 server, 3 producer, 4 consumer. */
+export const KIND: usize = 56
+export const DEBUG: usize = 60
+export const SHARED: usize = 61
+
+/** Endpoints: addresses and lengths of the name and of the two addresses' bytes, the port. */
+export const local = memory.data(40)
+export const remote = memory.data(40)
+export const ENDPOINT: usize = 40
+export const E_NAME: usize = 0
+export const E_NAME_BYTES: usize = 4
+export const E_IPV4: usize = 8
+export const E_IPV4_BYTES: usize = 12
+export const E_IPV6: usize = 16
+export const E_IPV6_BYTES: usize = 20
+export const E_PORT: usize = 24
+/** Four bytes for an address that does not stand as such in the payload. */
+export const E_IPV4_VALUE: usize = 28
+
+// ---- what the writer takes --------------------------------------------------------------------------------------------------
+
+/** In nanoseconds. */
+export let startNs: u64 = 0
+export let endNs: u64 = 0
+/** As OTLP numbers them. */
+export let spanKind: u32 = 0
+export let statusCode: u32 = 0
+/** The role whose value is the status' message, the trace state, the scope's name, its version; NO_ROLE: none. */
+export let messageRole: i32 = NO_ROLE
+export let traceStateRole: i32 = NO_ROLE
+export let scopeNameRole: i32 = NO_ROLE
+export let scopeVersionRole: i32 = NO_ROLE
+/** Values that another one of the same name stands for, beside those that the attributes' table counts. */
+export let droppedValues: u32 = 0
+
+// ---- tags with a role ---------------------------------------------------------------------------------------------------------
+
+/** By role: address of the name, its bytes, type, bytes of the value, value (an address or the number's bits). */
+export const slots = memory.data(144 * 32)
+export const SLOT_BYTES: usize = 32
+export const S_NAME: usize = 0
+export const S_NAME_BYTES: usize = 4
+export const S_TYPE: usize = 8
+export const S_BYTES: usize = 12
+export const S_VALUE: usize = 16
+/** A bit for each slot that is in use; for each link. */
+const used = memory.data(24)
+const usedLinks = memory.data(16)
+/** By number: address of the name, its bytes, address of the value, its bytes. */
+const links = memory.data(128 * 16)
+const ipTexts = memory.data(4 * 48)
+const numberTexts = memory.data(2 * 24)
+
+/** Whether the span is of version 1: its times are signed, and older names speak of its status. */
+let isV1 = false
+
+export function spanBegin(v1: bool): void {
+  isV1 = v1
+  attributesForget()
+  memory.fill(span, 0, 80)
+  memory.fill(local, 0, ENDPOINT)
+  memory.fill(remote, 0, ENDPOINT)
+  store<u64>(used, 0)
+  store<u64>(used, 0, 8)
+  store<u64>(used, 0, 16)
+  store<u64>(usedLinks, 0)
+  store<u64>(usedLinks, 0, 8)
+  droppedValues = 0
+}
+
+@inline
+export function slotOf(role: i32): usize {
+  return slots + <usize>role * SLOT_BYTES
+}
+
+@inline
+function isUsed(role: i32): bool {
+  return ((load<u64>(used + ((<usize>role >> 6) << 3)) >> (<u64>role & 63)) & 1) != 0
+}
+
+@inline
+function release(role: i32): void {
+  const word = used + ((<usize>role >> 6) << 3)
+  store<u64>(word, load<u64>(word) & ~(<u64>1 << (<u64>role & 63)))
+}
+
+/** The first slot of the resource from `role` on, or ROLES. */
+export function nextResourceRole(role: i32): i32 {
+  while (role < ROLES) {
+    if (role >= RESOURCE_ROLES && role < RULE_ROLE) role = RULE_ROLE
+    const rest = load<u64>(used + ((<usize>role >> 6) << 3)) >> (<u64>role & 63)
+    if (rest == 0) {
+      role = (role | 63) + 1
+      continue
+    }
+    role += <i32>ctz(rest)
+    if (role < RESOURCE_ROLES || role >= RULE_ROLE) return role
+  }
+  return ROLES
+}
+
+/** Takes a tag. `value` is an address for strings and bytes, else the value's bits. */
+export function tag(nameAt: usize, nameBytes: usize, type: u32, value: u64, bytes: usize): void {
+  let role = roleOf(nameAt, nameBytes)
+  if (role < 0 || role >= RESOURCE_ROLES) {
+    const bits = matchName(nameAt, nameBytes)
+    if (bits != 0) role = RULE_ROLE + <i32>ctz(bits)
+    else if (role < 0 || !hasMeaning(role, type)) {
+      attribute(nameAt, nameBytes, type, value, bytes)
+      return
+    } else if (role >= LINK_ROLE) {
+      setLink(role - LINK_ROLE, nameAt, nameBytes, <usize>value, bytes)
+      return
+    }
+  }
+  setSlot(role, nameAt, nameBytes, type, value, bytes)
+}
+
+/** Whether a name with a role means something with a value of this type, in this version. */
+function hasMeaning(role: i32, type: u32): bool {
+  if (role == name.ERROR) return true
+  if (role == name.STATUS_CODE || role == name.CENSUS_CODE || role == name.HTTP_CODE) {
+    return (isV1 || role == name.STATUS_CODE) && (type == A_TEXT || type == A_INT)
+  }
+  if (role >= name.CENSUS_DESCRIPTION && role <= name.HTTP_MESSAGE && !isV1) return false
+  return type == A_TEXT
+}
+
+function setSlot(role: i32, nameAt: usize, nameBytes: usize, type: u32, value: u64, bytes: usize): void {
+  const slot = slotOf(role)
+  const word = used + ((<usize>role >> 6) << 3)
+  const bit = <u64>1 << (<u64>role & 63)
+  if ((load<u64>(word) & bit) != 0 && !holds(slot, type, value, bytes)) droppedValues++
+  store<u64>(word, load<u64>(word) | bit)
+  store<u32>(slot, <u32>nameAt, S_NAME)
+  store<u32>(slot, <u32>nameBytes, S_NAME_BYTES)
+  store<u32>(slot, type, S_TYPE)
+  store<u32>(slot, <u32>bytes, S_BYTES)
+  store<u64>(slot, value, S_VALUE)
+}
+
+function holds(slot: usize, type: u32, value: u64, bytes: usize): bool {
+  if (load<u32>(slot, S_TYPE) != type) return false
+  if (type != A_TEXT && type != A_BYTES) return load<u64>(slot, S_VALUE) == value
+  return <usize>load<u32>(slot, S_BYTES) == bytes && sameBytes(<usize>load<u64>(slot, S_VALUE), <usize>value, bytes)
+}
+
+function setLink(link: i32, nameAt: usize, nameBytes: usize, at: usize, bytes: usize): void {
+  const row = links + (<usize>link << 4)
+  const word = usedLinks + ((<usize>link >> 6) << 3)
+  const bit = <u64>1 << (<u64>link & 63)
+  if ((load<u64>(word) & bit) != 0) {
+    const before = load<u32>(row, 12)
+    if (<usize>before != bytes || !sameBytes(load<u32>(row, 8), at, bytes)) droppedValues++
+  }
+  store<u64>(word, load<u64>(word) | bit)
+  store<u32>(row, <u32>nameAt)
+  store<u32>(row, <u32>nameBytes, 4)
+  store<u32>(row, <u32>at, 8)
+  store<u32>(row, <u32>bytes, 12)
+}
+
+/** The first link from `link` on, or LINKS. */
+export function nextLink(link: i32): i32 {
+  while (link < name.LINKS) {
+    const rest = load<u64>(usedLinks + ((<usize>link >> 6) << 3)) >> (<u64>link & 63)
+    if (rest != 0) return link + <i32>ctz(rest)
+    link = (link | 63) + 1
+  }
+  return name.LINKS
+}
+
+export function linkAt(link: i32): usize {
+  return load<u32>(links + (<usize>link << 4), 8)
+}
+
+export function linkBytes(link: i32): usize {
+  return load<u32>(links + (<usize>link << 4), 12)
+}
+
+/** A link that cannot be read stays what it came as. */
+export function linkAsAttribute(link: i32): void {
+  const row = links + (<usize>link << 4)
+  const word = usedLinks + ((<usize>link >> 6) << 3)
+  store<u64>(word, load<u64>(word) & ~(<u64>1 << (<u64>link & 63)))
+  attribute(load<u32>(row), load<u32>(row, 4), A_TEXT, load<u32>(row, 8), load<u32>(row, 12))
+}
+
+/** An attribute with a name of ours, which a rule may look for as well. */
+export function ownAttribute(text: i32, type: u32, value: u64, bytes: usize): void {
+  const nameAt = roleName(text)
+  const nameBytes = roleNameBytes(text)
+  const bits = matchName(nameAt, nameBytes)
+  if (bits == 0) attribute(nameAt, nameBytes, type, value, bytes)
+  else setSlot(RULE_ROLE + <i32>ctz(bits), nameAt, nameBytes, type, value, bytes)
+}
+
+// ---- the end of a span --------------------------------------------------------------------------------------------------------
+
+/** Decides what the tags with a role mean, when all have been handed over. */
+export function finishSpan(): void {
+  finishEndpoints()
+  finishKind()
+  traceStateRole = take(name.TRACE_STATE)
+  scopeNameRole = takeEither(name.SCOPE_NAME, name.LIBRARY_NAME)
+  scopeVersionRole = takeEither(name.SCOPE_VERSION, name.LIBRARY_VERSION)
+  statusCode = 0
+  messageRole = NO_ROLE
+  if (isV1) finishStatusV1()
+  else finishStatus()
+  if (load<u8>(span, DEBUG) != 0) ownAttribute(name.ZIPKIN_DEBUG, A_BOOL, 1, 0)
+  if (load<u8>(span, SHARED) != 0) ownAttribute(name.ZIPKIN_SHARED, A_BOOL, 1, 0)
+  // What had no meaning after all.
+  for (let role = RESOURCE_ROLES; role < RULE_ROLE; role++) {
+    if (isUsed(role)) slotAsAttribute(role)
+  }
+}
+
+function slotAsAttribute(role: i32): void {
+  const slot = slotOf(role)
+  release(role)
+  attribute(load<u32>(slot, S_NAME), load<u32>(slot, S_NAME_BYTES), load<u32>(slot, S_TYPE), load<u64>(slot, S_VALUE), load<u32>(slot, S_BYTES))
+}
+
+/** The role, taken out of those that become attributes; NO_ROLE when there is no such tag. */
+function take(role: i32): i32 {
+  if (!isUsed(role)) return NO_ROLE
+  release(role)
+  return role
+}
+
+/** The same for two names of one thing: the second is taken with the first unless it says something else. */
+function takeEither(first: i32, second: i32): i32 {
+  if (!isUsed(first)) return take(second)
+  const slot = slotOf(first)
+  if (isUsed(second) && holds(slotOf(second), A_TEXT, load<u64>(slot, S_VALUE), load<u32>(slot, S_BYTES))) release(second)
+  return take(first)
+}
+
+function finishEndpoints(): void {
+  const bytes = <usize>load<u32>(local, E_NAME_BYTES)
+  if (bytes != 0) finishService(load<u32>(local, E_NAME), bytes)
+  finishAddress(local, name.NET_HOST_IP, name.ZIPKIN_LOCAL_IPV4, ipTexts)
+  const localPort = load<i32>(local, E_PORT)
+  if (localPort != 0) ownAttribute(name.NET_HOST_PORT, A_INT, <u64><i64>localPort, 0)
+  const peerBytes = load<u32>(remote, E_NAME_BYTES)
+  if (peerBytes != 0) ownAttribute(name.PEER_SERVICE, A_TEXT, load<u32>(remote, E_NAME), peerBytes)
+  finishAddress(remote, name.NET_PEER_IP, name.ZIPKIN_REMOTE_IPV4, ipTexts + 96)
+  const remotePort = load<i32>(remote, E_PORT)
+  if (remotePort != 0) ownAttribute(name.NET_PEER_PORT, A_INT, <u64><i64>remotePort, 0)
+}
+
+/** The service's name goes to the resource, under the name that the tag of its source says. A tag of that name counts more. */
+function finishService(at: usize, bytes: usize): void {
+  let role = name.SERVICE_NAME
+  if (isUsed(name.SERVICE_SOURCE)) {
+    const source = slotOf(name.SERVICE_SOURCE)
+    const sourceBytes = <usize>load<u32>(source, S_BYTES)
+    const named = sourceBytes == 0 ? role : roleOf(<usize>load<u64>(source, S_VALUE), sourceBytes)
+    if (named >= 0 && named < RESOURCE_ROLES) {
+      role = named
+      release(name.SERVICE_SOURCE)
+    }
+  }
+  if (!isUsed(role)) setSlot(role, roleName(role), roleNameBytes(role), A_TEXT, at, bytes)
+  else if (!holds(slotOf(role), A_TEXT, at, bytes)) ownAttribute(name.ZIPKIN_LOCAL_NAME, A_TEXT, at, bytes)
+}
+
+/** With both kinds of address the newer one keeps the usual name, as in the Collector. An address of odd length stays bytes. */
+function finishAddress(endpoint: usize, usual: i32, other: i32, text: usize): void {
+  const v4Bytes = <usize>load<u32>(endpoint, E_IPV4_BYTES)
+  const v6Bytes = <usize>load<u32>(endpoint, E_IPV6_BYTES)
+  if (v4Bytes != 0) address(v6Bytes == 0 ? usual : other, load<u32>(endpoint, E_IPV4), v4Bytes, text)
+  if (v6Bytes != 0) address(usual, load<u32>(endpoint, E_IPV6), v6Bytes, text + 48)
+}
+
+function address(text: i32, at: usize, bytes: usize, to: usize): void {
+  const textBytes = formatIp(to, at, bytes)
+  if (textBytes == 0) ownAttribute(text, A_BYTES, at, bytes)
+  else ownAttribute(text, A_TEXT, to, textBytes)
+}
+
+function finishKind(): void {
+  const kind = load<u32>(span, KIND)
+  spanKind = 0
+  if (kind == 1) spanKind = 3
+  else if (kind == 2) spanKind = 2
+  else if (kind == 3) spanKind = 4
+  else if (kind == 4) spanKind = 5
+  else if (kind != 0) ownAttribute(name.ZIPKIN_KIND, A_INT, <u64><i64><i32>kind, 0)
+  else if (slotIs(name.SPAN_KIND, 0x6c616e7265746e69)) {
+    release(name.SPAN_KIND)
+    spanKind = 1
+  }
+}
+
+/** Whether the slot's text is the one of eight letters. */
+function slotIs(role: i32, letters: u64): bool {
+  return isUsed(role) && load<u32>(slotOf(role), S_BYTES) == 8 && load<u64>(<usize>load<u64>(slotOf(role), S_VALUE)) == letters
+}
+
+// ---- status -----------------------------------------------------------------------------------------------------------------
+
+const NO_CODE: i64 = -1
+
+function finishStatus(): void {
+  if (isUsed(name.STATUS_CODE)) {
+    const code = codeByName(slotOf(name.STATUS_CODE))
+    if (code != NO_CODE) {
+      statusCode = <u32>code
+      release(name.STATUS_CODE)
+      messageRole = take(name.STATUS_DESCRIPTION)
+    }
+  }
+  if (isUsed(name.ERROR)) {
+    statusCode = 2
+    takeError()
+  }
+}
+
+/** An error that says no more than that it is one is in the status; a text stays an attribute as well. */
+function takeError(): void {
+  const slot = slotOf(name.ERROR)
+  const type = load<u32>(slot, S_TYPE)
+  const value = load<u64>(slot, S_VALUE)
+  if (type == A_BOOL ? value != 0 : type == A_TEXT && load<u32>(slot, S_BYTES) == 4 && load<u32>(<usize>value) == 0x65757274) release(name.ERROR)
+}
+
+/** UNSET, OK, ERROR as the specification has them, and the spellings of the Collector's exporter, old and new. */
+function codeByName(slot: usize): i64 {
+  if (load<u32>(slot, S_TYPE) != A_TEXT) return NO_CODE
+  let at = <usize>load<u64>(slot, S_VALUE)
+  let bytes = <usize>load<u32>(slot, S_BYTES)
+  // "STATUS_C" "ODE_", then capitals.
+  const isLong = bytes > 12 && load<u64>(at) == 0x435f535554415453 && load<u32>(at, 8) == 0x5f45444f
+  if (isLong) {
+    at += 12
+    bytes -= 12
+  }
+  if (bytes == 2) {
+    const text = load<u16>(at)
+    return text == 0x4b4f || (!isLong && text == 0x6b4f) ? 1 : NO_CODE
+  }
+  if (bytes != 5 || (load<u8>(at) != 0x55 && load<u8>(at) != 0x45)) return NO_CODE
+  const text = load<u32>(at, 1)
+  const isSmall = !isLong && (text & 0x20202020) == 0x20202020
+  if (!isSmall && (text & 0x20202020) != 0) return NO_CODE
+  const capitals = text & 0xdfdfdfdf
+  if (load<u8>(at) == 0x55) return capitals == 0x5445534e ? 0 : NO_CODE
+  return capitals == 0x524f5252 ? 2 : NO_CODE
+}
+
+const NO_NUMBER: i64 = i64.MIN_VALUE
+
+/** The whole number of 32 bits that a slot holds, as text or as such. */
+function numberOf(role: i32): i64 {
+  if (!isUsed(role)) return NO_NUMBER
+  const slot = slotOf(role)
+  const value = load<u64>(slot, S_VALUE)
+  let number: i64 = 0
+  if (load<u32>(slot, S_TYPE) == A_INT) number = <i64>value
+  else {
+    let at = <usize>value
+    const end = at + <usize>load<u32>(slot, S_BYTES)
+    const sign = at < end ? load<u8>(at) : 0
+    if (sign == 0x2d || sign == 0x2b) at++
+    if (at == end || end - at > 10) return NO_NUMBER
+    for (; at < end; at++) {
+      const digit = <i64>load<u8>(at) - 0x30
+      if (digit < 0 || digit > 9) return NO_NUMBER
+      number = number * 10 + digit
+    }
+    if (sign == 0x2d) number = -number
+  }
+  return number == <i64><i32>number ? number : NO_NUMBER
+}
+
+/** In the order of the Collector: census, status, error, HTTP. What is not chosen stays an attribute. */
+function finishStatusV1(): void {
+  const census = numberOf(name.CENSUS_CODE)
+  let code = numberOf(name.STATUS_CODE)
+  if (code == NO_NUMBER && isUsed(name.STATUS_CODE)) code = codeByName(slotOf(name.STATUS_CODE))
+  const http = numberOf(name.HTTP_CODE)
+  // These two are attributes in any case, and are taken in only for their meaning.
+  const httpCode = isUsed(name.HTTP_CODE)
+  const httpMessage = isUsed(name.HTTP_MESSAGE)
+  if (httpCode) slotAsAttribute(name.HTTP_CODE)
+  if (httpMessage) slotAsAttribute(name.HTTP_MESSAGE)
+  if (census != NO_NUMBER) {
+    statusCode = census == 0 ? 1 : 2
+    release(name.CENSUS_CODE)
+    messageRole = takeCensusMessage()
+  } else if (code >= 0 && code <= 2) {
+    statusCode = <u32>code
+    release(name.STATUS_CODE)
+    messageRole = take(name.STATUS_DESCRIPTION)
+  } else if (isUsed(name.ERROR)) {
+    statusCode = 2
+    messageRole = takeCensusMessage()
+    if (messageRole == NO_ROLE) messageRole = take(name.STATUS_DESCRIPTION)
+  } else if (http != NO_NUMBER) {
+    statusCode = http >= 100 && http < 400 ? 0 : 2
+    if (httpMessage) messageRole = name.HTTP_MESSAGE
+  }
+  if (isUsed(name.ERROR) && statusCode == 2) takeError()
+}
+
+function takeCensusMessage(): i32 {
+  const role = take(name.CENSUS_DESCRIPTION)
+  return role == NO_ROLE ? take(name.OPENCENSUS_DESCRIPTION) : role
+}
+
+// ---- times ------------------------------------------------------------------------------------------------------------------
+
+const NS_MAX: u64 = 0xffffffffffffffff
+const US_MAX: u64 = 18446744073709551
+
+/** Whether the last `nsOf` had to give the nearest time that OTLP has. */
+export let isClamped: bool = false
+
+/** Nanoseconds of a time in microseconds, which is signed in version 1. */
+export function nsOf(us: u64): u64 {
+  isClamped = false
+  if (isV1 && <i64>us < 0) {
+    isClamped = true
+    return 0
+  }
+  if (us <= US_MAX) return us * 1000
+  isClamped = true
+  return NS_MAX
+}
+
+/** Start and end from the timestamp and the duration. */
+export function setTimes(): void {
+  const timestamp = load<u64>(span, TIMESTAMP)
+  const duration = load<u64>(span, DURATION)
+  if (timestamp == 0) ownAttribute(name.START_ABSENT, A_BOOL, 1, 0)
+  startNs = nsOf(timestamp)
+  if (isClamped) keepTime(name.ZIPKIN_TIMESTAMP, timestamp)
+  const sum = timestamp + duration
+  // Past 64 bits, or below zero after a negative duration.
+  const wraps = isV1 ? (<i64>duration < 0) != (<i64>sum < <i64>timestamp) : sum < timestamp
+  if (!wraps) endNs = nsOf(sum)
+  if (wraps) endNs = isV1 && <i64>duration < 0 ? 0 : NS_MAX
+  if ((wraps || isClamped) && duration != 0) keepTime(name.ZIPKIN_DURATION, duration)
+}
+
+/** Start and end from the first and the last annotation, for a span of version 1 that has no timestamp. */
+export function setTimesFrom(firstUs: i64, lastUs: i64): void {
+  startNs = nsOf(firstUs)
+  if (isClamped) keepTime(name.ZIPKIN_TIMESTAMP, firstUs)
+  endNs = nsOf(lastUs)
+  const duration = load<u64>(span, DURATION)
+  if (duration != 0 && <i64>duration != lastUs - firstUs) keepTime(name.ZIPKIN_DURATION, duration)
+}
+
+/** Whether a time is larger than an attribute's number. */
+export function isWide(us: u64): bool {
+  return !isV1 && <i64>us < 0
+}
+
+/** Microseconds as they came: a number, or its digits when it is larger than an attribute's number. */
+function keepTime(text: i32, us: u64): void {
+  if (!isWide(us)) {
+    ownAttribute(text, A_INT, us, 0)
+    return
+  }
+  const to = text == name.ZIPKIN_TIMESTAMP ? numberTexts : numberTexts + 24
+  ownAttribute(text, A_TEXT, to, formatU64(to, us))
+}
