@@ -1,5 +1,5 @@
 /**
- * The listener of a UDP port: a thread reads the sockets into a ring (`reader.ts`, `ring.ts`), and the main thread hands on
+ * The listener of a UDP port: a thread reads the sockets into a ring (`reader.mjs`, `ring.mjs`), and the main thread hands on
  * from it, some milliseconds at a time. UDP answers nothing: what has no room is dropped, and every drop is counted.
  *
  *     socket → system's buffer → reader's thread → ring → handle()
@@ -9,8 +9,8 @@ import { Worker } from 'node:worker_threads'
 import { limits } from '../../limits.ts'
 import type { Sender } from '../../stamp/guid-rules.ts'
 import { listenError } from '../listen-error.ts'
-import type { ReaderOrder, ReaderStart, ReaderWord } from './reader.ts'
-import { type DropReason, type RingMemory, RingReader, ringMemory } from './ring.ts'
+import { RingReader, ringMemory } from './ring.mjs'
+import type { DropReason, ReaderOrder, ReaderStart, ReaderWord, RingMemory } from './words.ts'
 
 /** One datagram as a receiver sees it. `peer` is 0.0.0.0 when it was not asked for, see `needsPeer`. */
 export interface Datagram extends Sender {
@@ -51,7 +51,7 @@ export interface UdpListenerOptions {
   readonly told?: (fields: object, message: string) => void
 }
 
-const READER = new URL('./reader.ts', import.meta.url)
+const READER = new URL('./reader.mjs', import.meta.url)
 
 let listeners = 0
 
@@ -142,6 +142,8 @@ export class UdpListener {
     const workerData: ReaderStart = {
       ...{ memory: this.#memory, addresses: this.#addresses, port: this.#port },
       ...{ bufferBytes, datagramBytesMax, needsPeer: this.#needsPeer },
+      ...{ readBytes: limits.udpReadBytes, backlog: limits.udpBacklog },
+      ...{ readsMax: limits.udpReadsMax, countMs: limits.udpCountMs },
     }
     const worker = new Worker(READER, {
       workerData,

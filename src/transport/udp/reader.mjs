@@ -7,34 +7,19 @@
  * socket's descriptor into one buffer, which keeps a backlog from growing (figures in docs/performance.md). The descriptor
  * is found by what Linux tells of this process; elsewhere everything goes through Node.
  */
-import { createSocket, type Socket } from 'node:dgram'
+import { createSocket } from 'node:dgram'
 import { readFileSync, readSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
-import { limits } from '../../limits.ts'
-import { type RingMemory, RingWriter } from './ring.ts'
-import { dropsOf, findSocket, type KnownSocket } from './socket-table.ts'
+import { parentPort, workerData } from 'node:worker_threads'
+import { RingWriter } from './ring.mjs'
+import { dropsOf, findSocket } from './socket-table.mjs'
 
-/** What the thread is started with. */
-export interface ReaderStart {
-  readonly memory: RingMemory
-  /** The addresses to bind; those after the first may be missing on this machine. */
-  readonly addresses: readonly { readonly address: string; readonly family: number }[]
-  /** 0: any, and the same for all addresses. */
-  readonly port: number
-  readonly bufferBytes: number
-  readonly datagramBytesMax: number
-  readonly needsPeer: boolean
-}
-
-/** What the listener says to the thread. `drain`: read what the system has now, then end. */
-export type ReaderOrder = { readonly needsPeer: boolean } | 'drain'
-
-/** What the thread says to the listener. */
-export type ReaderWord =
-  | { readonly kind: 'open'; readonly port: number; readonly bufferBytes: number }
-  | { readonly kind: 'refused'; readonly code: string | undefined; readonly message: string }
-  | { readonly kind: 'wake' }
+/**
+ * @import { Socket } from 'node:dgram'
+ * @import { MessagePort } from 'node:worker_threads'
+ * @import { KnownSocket } from './socket-table.mjs'
+ * @import { ReaderOrder, ReaderStart, ReaderWord } from './words.ts'
+ */
 
 /** The sender's address of a datagram that came without one. */
 const NO_PEER = '0.0.0.0'
@@ -42,44 +27,49 @@ const WAKE_MS = 1
 /** The least that Linux takes from a receive buffer for a datagram beside its bytes (`struct sk_buff`). */
 const DATAGRAM_OVERHEAD_BYTES = 128
 
-interface Bound {
-  readonly socket: Socket
-  readonly known: KnownSocket | undefined
-  /** Drops of the system that are counted already. */
-  drops: number
-  /** Bytes of the system's buffer that have passed since the drain began. */
-  passedBytes: number
-}
+/**
+ * A socket; the drops of the system that are counted already; the bytes of the system's buffer that have passed since the
+ * drain began.
+ *
+ * @typedef {{ socket: Socket, known: KnownSocket | undefined, drops: number, passedBytes: number }} Bound
+ */
 
 class Reader {
-  readonly #start: ReaderStart
-  readonly #port: MessagePort
-  readonly #ring: RingWriter
-  readonly #bound: Bound[] = []
-  readonly #buffer = Buffer.allocUnsafeSlow(limits.udpReadBytes)
-  #needsPeer: boolean
+  #start
+  #port
+  #ring
+  /** @type {Bound[]} */
+  #bound = []
+  #buffer
+  #needsPeer
   /** Datagrams since the loop's turn began. */
   #taken = 0
   #waking = false
   #draining = false
-  #counting: NodeJS.Timeout | undefined
+  /** @type {NodeJS.Timeout | undefined} */
+  #counting
 
-  constructor(start: ReaderStart, port: MessagePort) {
+  /**
+   * @param {ReaderStart} start
+   * @param {MessagePort} port
+   */
+  constructor(start, port) {
     this.#start = start
     this.#port = port
     this.#ring = new RingWriter(start.memory)
+    this.#buffer = Buffer.allocUnsafeSlow(start.readBytes)
     this.#needsPeer = start.needsPeer
   }
 
   /** Binds the sockets and begins to read; when the port cannot be had, says why and ends. */
-  async open(): Promise<void> {
+  async open() {
     let { port } = this.#start
     for (const { address, family } of this.#start.addresses) {
       const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4' })
       try {
         await bind(socket, address, port)
       } catch (error) {
-        const { code, message } = error as NodeJS.ErrnoException
+        const { code, message } = /** @type {NodeJS.ErrnoException} */ (error)
         socket.close()
         // `localhost` may have a second address on paper alone.
         if (this.#bound.length > 0 && code === 'EADDRNOTAVAIL') continue
@@ -95,27 +85,28 @@ class Reader {
       bufferBytes = Math.min(bufferBytes, growBuffer(bound.socket, this.#start.bufferBytes))
       bound.socket.on('message', (bytes, { address }) => this.#onMessage(bound, bytes, address))
     }
-    this.#counting = setInterval(() => void this.#look(), limits.udpCountMs)
-    this.#port.on('message', (order: ReaderOrder) => {
+    this.#counting = setInterval(() => void this.#look(), this.#start.countMs)
+    this.#port.on('message', (/** @type {ReaderOrder} */ order) => {
       if (order === 'drain') this.#drain()
       else this.#needsPeer = order.needsPeer
     })
     this.#say({ kind: 'open', port, bufferBytes })
   }
 
-  #say(word: ReaderWord): void {
+  /** @param {ReaderWord} word */
+  #say(word) {
     this.#port.postMessage(word)
   }
 
   /** Nothing keeps the thread then, and it ends. */
-  #close(): void {
+  #close() {
     clearInterval(this.#counting)
     for (const { socket } of this.#bound) socket.close()
     this.#port.close()
   }
 
   /** Counts what the system has dropped since the last look. */
-  async #look(): Promise<void> {
+  async #look() {
     for (const bound of this.#bound) {
       if (bound.known === undefined) continue
       const text = await readFile(bound.known.table, 'latin1').catch(() => '')
@@ -123,12 +114,18 @@ class Reader {
     }
   }
 
-  #onMessage(bound: Bound, bytes: Buffer, address: string): void {
+  /**
+   * @param {Bound} bound
+   * @param {Buffer} bytes
+   * @param {string} address
+   */
+  #onMessage(bound, bytes, address) {
     if (this.#taken === 0) setImmediate(this.#endTurn)
     this.#take(bound, bytes, bytes.length, withoutZone(address))
+    const { backlog, readsMax } = this.#start
     const descriptor = bound.known?.descriptor
-    if (this.#taken < limits.udpBacklog || this.#needsPeer || descriptor === undefined) return
-    for (let i = 0; i < limits.udpReadsMax; i++) {
+    if (this.#taken < backlog || this.#needsPeer || descriptor === undefined) return
+    for (let i = 0; i < readsMax; i++) {
       const length = readNow(descriptor, this.#buffer)
       if (length < 0) return
       this.#take(bound, this.#buffer, length, NO_PEER)
@@ -137,7 +134,13 @@ class Reader {
     this.#wake()
   }
 
-  #take(bound: Bound, source: Buffer, bytes: number, peer: string): void {
+  /**
+   * @param {Bound} bound
+   * @param {Buffer} source
+   * @param {number} bytes
+   * @param {string} peer
+   */
+  #take(bound, source, bytes, peer) {
     this.#taken++
     bound.passedBytes += bytes + DATAGRAM_OVERHEAD_BYTES
     if (bytes === 0) this.#ring.dropped('empty', 1)
@@ -146,7 +149,7 @@ class Reader {
   }
 
   /** The main thread is woken once in a millisecond at most: a message costs more than most datagrams. */
-  readonly #endTurn = (): void => {
+  #endTurn = () => {
     this.#taken = 0
     if (this.#waking || !this.#ring.isReaderWaiting) return
     this.#waking = true
@@ -156,7 +159,7 @@ class Reader {
     }, WAKE_MS)
   }
 
-  #wake(): void {
+  #wake() {
     if (this.#ring.takeWaiting()) this.#say({ kind: 'wake' })
   }
 
@@ -164,12 +167,12 @@ class Reader {
    * Reads on until a whole turn of the loop has found nothing, or as much has passed as the buffers can hold: what comes
    * now may never end. Then closes.
    */
-  #drain(): void {
+  #drain() {
     if (this.#draining) return
     this.#draining = true
     for (const bound of this.#bound) bound.passedBytes = 0
     let before = -1
-    const look = (): void => {
+    const look = () => {
       const passed = this.#bound.reduce((sum, { passedBytes }) => sum + passedBytes, 0)
       if (passed !== before && this.#bound.some(mayHold)) {
         before = passed
@@ -184,7 +187,11 @@ class Reader {
     setImmediate(look)
   }
 
-  #countDrops(bound: Bound, text: string): void {
+  /**
+   * @param {Bound} bound
+   * @param {string} text of its table
+   */
+  #countDrops(bound, text) {
     const drops = bound.known === undefined ? undefined : dropsOf(text, bound.known.inode)
     if (drops === undefined || drops <= bound.drops) return
     this.#ring.dropped('kernel', drops - bound.drops)
@@ -192,12 +199,22 @@ class Reader {
   }
 }
 
-/** Whether something may be left of what the system held when the drain began. */
-function mayHold({ socket, passedBytes }: Bound): boolean {
+/**
+ * Whether something may be left of what the system held when the drain began.
+ *
+ * @param {Bound} bound
+ */
+function mayHold({ socket, passedBytes }) {
   return passedBytes <= socket.getRecvBufferSize()
 }
 
-function bind(socket: Socket, address: string, port: number): Promise<void> {
+/**
+ * @param {Socket} socket
+ * @param {string} address
+ * @param {number} port
+ * @returns {Promise<void>}
+ */
+function bind(socket, address, port) {
   return new Promise((resolve, reject) => {
     // An error after this one has no listener and ends the thread, which is started anew.
     socket.once('error', reject)
@@ -208,9 +225,14 @@ function bind(socket: Socket, address: string, port: number): Promise<void> {
   })
 }
 
-/** Asks for a receive buffer; the bytes that were got. Some systems refuse what is too much, Linux gives less. */
-function growBuffer(socket: Socket, bytes: number): number {
-  for (let asked = bytes; asked >= limits.udpReadBytes; asked = Math.floor(asked / 2)) {
+/**
+ * Asks for a receive buffer; the bytes that were got. Some systems refuse what is too much, Linux gives less.
+ *
+ * @param {Socket} socket
+ * @param {number} bytes
+ */
+function growBuffer(socket, bytes) {
+  for (let asked = bytes; asked >= 1; asked = Math.floor(asked / 2)) {
     try {
       socket.setRecvBufferSize(asked)
       break
@@ -223,8 +245,13 @@ function growBuffer(socket: Socket, bytes: number): number {
   return process.platform === 'linux' ? got / 2 : got
 }
 
-/** The bytes of one datagram that was there, or -1: there is none, or what is wrong comes to light in Node's own read. */
-function readNow(descriptor: number, buffer: Buffer): number {
+/**
+ * The bytes of one datagram that was there, or -1: there is none, or what is wrong comes to light in Node's own read.
+ *
+ * @param {number} descriptor
+ * @param {Buffer} buffer
+ */
+function readNow(descriptor, buffer) {
   try {
     return readSync(descriptor, buffer, 0, buffer.length, null)
   } catch {
@@ -232,8 +259,12 @@ function readNow(descriptor: number, buffer: Buffer): number {
   }
 }
 
-/** `fe80::1%eth0` without the name of the interface, which no table of addresses has. */
-function withoutZone(address: string): string {
+/**
+ * `fe80::1%eth0` without the name of the interface, which no table of addresses has.
+ *
+ * @param {string} address
+ */
+function withoutZone(address) {
   const zone = address.indexOf('%')
   return zone < 0 ? address : address.slice(0, zone)
 }
@@ -241,5 +272,5 @@ function withoutZone(address: string): string {
 if (parentPort !== null) {
   // The end of a backlog is an exception each time, and nobody reads where it came from.
   Error.stackTraceLimit = 0
-  await new Reader(workerData as ReaderStart, parentPort).open()
+  await new Reader(workerData, parentPort).open()
 }

@@ -5,26 +5,34 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
-/** One socket of this process. */
-export interface KnownSocket {
-  /** The table that has it. */
-  readonly table: string
-  readonly inode: string
-  readonly descriptor: number
-}
+/**
+ * One socket of this process: the table that has it, its inode, its descriptor.
+ *
+ * @typedef {{ readonly table: string, readonly inode: string, readonly descriptor: number }} KnownSocket
+ */
 
 const LOCAL_ADDRESS = 1
 const INODE = 9
 const DROPS = 12
 
-/** The datagrams that a socket has dropped, as the text of its table says; undefined: it is not there. */
-export function dropsOf(text: string, inode: string): number | undefined {
+/**
+ * The datagrams that a socket has dropped, as the text of its table says; undefined: it is not there.
+ *
+ * @param {string} text
+ * @param {string} inode
+ */
+export function dropsOf(text, inode) {
   const drops = Number(rows(text).find((row) => row[INODE] === inode)?.[DROPS])
   return Number.isSafeInteger(drops) ? drops : undefined
 }
 
-/** The inodes of the sockets that are bound to a port. */
-export function inodesOf(text: string, port: number): string[] {
+/**
+ * The inodes of the sockets that are bound to a port.
+ *
+ * @param {string} text of a table
+ * @param {number} port
+ */
+export function inodesOf(text, port) {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   return rows(text)
     .filter((row) => row[LOCAL_ADDRESS]?.endsWith(suffix))
@@ -34,8 +42,12 @@ export function inodesOf(text: string, port: number): string[] {
 /**
  * Finds the socket of this process that is bound to a port. Undefined where the system does not tell, or when this
  * process has several on that port.
+ *
+ * @param {number} family 4 or 6
+ * @param {number} port
+ * @returns {KnownSocket | undefined}
  */
-export function findSocket(family: 4 | 6, port: number): KnownSocket | undefined {
+export function findSocket(family, port) {
   const table = family === 4 ? '/proc/net/udp' : '/proc/net/udp6'
   try {
     const inodes = new Set(inodesOf(readFileSync(table, 'latin1'), port))
@@ -49,8 +61,12 @@ export function findSocket(family: 4 | 6, port: number): KnownSocket | undefined
   }
 }
 
-/** The inode of a socket, by the link of its descriptor; undefined for what is no socket or is closed by now. */
-function socketInode(link: string): string | undefined {
+/**
+ * The inode of a socket, by the link of its descriptor; undefined for what is no socket or is closed by now.
+ *
+ * @param {string} link
+ */
+function socketInode(link) {
   try {
     return /^socket:\[(\d+)\]$/.exec(readlinkSync(link))?.[1]
   } catch {
@@ -58,7 +74,8 @@ function socketInode(link: string): string | undefined {
   }
 }
 
-function rows(text: string): string[][] {
+/** @param {string} text of a table */
+function rows(text) {
   return text
     .split('\n')
     .slice(1)

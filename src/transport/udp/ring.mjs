@@ -9,17 +9,14 @@
  *
  * -1 in the first word says that the next record begins at 0. HEAD = TAIL says empty, so the last 8 bytes are never filled.
  * A record is whole before HEAD moves behind it, and is read before TAIL does; the Atomics order both.
+ *
+ * Plain JavaScript, as all that the reader's thread loads: a thread that loads TypeScript keeps 14 MB for it.
  */
 
-/** What both threads are given. */
-export interface RingMemory {
-  readonly state: SharedArrayBuffer
-  readonly bytes: SharedArrayBuffer
-}
+/** @import { DropReason, RingMemory } from './words.ts' */
 
-/** Why a datagram was dropped before it was handed on. */
-export const dropReasons = ['queue', 'kernel', 'empty', 'too_large'] as const
-export type DropReason = (typeof dropReasons)[number]
+/** @type {readonly DropReason[]} */
+export const dropReasons = ['queue', 'kernel', 'empty', 'too_large']
 
 /** Words of a cache line of 64 bytes. */
 const LINE = 16
@@ -32,13 +29,23 @@ const STATE_BYTES = 4 * LINE * Int32Array.BYTES_PER_ELEMENT
 const HEADER_BYTES = 8
 const JUMP = -1
 
-/** Bytes that a datagram takes in the ring. */
-export function recordBytes(datagramBytes: number, peerBytes: number): number {
+/**
+ * Bytes that a datagram takes in the ring.
+ *
+ * @param {number} datagramBytes
+ * @param {number} peerBytes
+ */
+export function recordBytes(datagramBytes, peerBytes) {
   return (HEADER_BYTES + peerBytes + datagramBytes + 7) & ~7
 }
 
-/** Memory for about `bytes` bytes of records. A record of half of it always fits while the ring is empty. */
-export function ringMemory(bytes: number): RingMemory {
+/**
+ * Memory for about `bytes` bytes of records. A record of half of it always fits while the ring is empty.
+ *
+ * @param {number} bytes
+ * @returns {RingMemory}
+ */
+export function ringMemory(bytes) {
   const size = Math.ceil(bytes / 8) * 8
   return {
     state: new SharedArrayBuffer(STATE_BYTES),
@@ -49,14 +56,15 @@ export function ringMemory(bytes: number): RingMemory {
 
 /** The writing side. After its thread died, another one may go on with the same memory. */
 export class RingWriter {
-  readonly #state: Int32Array
-  readonly #words: Int32Array
-  readonly #bytes: Buffer
-  #head: number
+  #state
+  #words
+  #bytes
+  #head
   #peer = ''
   #peerBytes = Buffer.alloc(0)
 
-  constructor(memory: RingMemory) {
+  /** @param {RingMemory} memory */
+  constructor(memory) {
     this.#state = new Int32Array(memory.state)
     const { byteLength } = memory.bytes
     this.#words = new Int32Array(memory.bytes, 0, byteLength / Int32Array.BYTES_PER_ELEMENT)
@@ -64,8 +72,14 @@ export class RingWriter {
     this.#head = Atomics.load(this.#state, HEAD)
   }
 
-  /** Adds the first `bytes` bytes of `source`, which are copied. False when there is no room. */
-  put(source: Buffer, bytes: number, peer: string): boolean {
+  /**
+   * Adds the first `bytes` bytes of `source`, which are copied. False when there is no room.
+   *
+   * @param {Buffer} source
+   * @param {number} bytes
+   * @param {string} peer
+   */
+  put(source, bytes, peer) {
     if (peer !== this.#peer) {
       this.#peer = peer
       this.#peerBytes = Buffer.from(peer, 'latin1')
@@ -78,7 +92,7 @@ export class RingWriter {
     this.#words[at >> 2] = bytes
     this.#words[(at >> 2) + 1] = peerBytes.length
     let to = at + HEADER_BYTES
-    for (let i = 0; i < peerBytes.length; i++) this.#bytes[to++] = peerBytes[i]!
+    for (let i = 0; i < peerBytes.length; i++) this.#bytes[to++] = /** @type {number} */ (peerBytes[i])
     source.copy(this.#bytes, to, 0, bytes)
     const end = at + size
     this.#head = end === this.#bytes.length ? 0 : end
@@ -87,21 +101,29 @@ export class RingWriter {
   }
 
   /** Whether the reader wants to be woken. */
-  get isReaderWaiting(): boolean {
+  get isReaderWaiting() {
     return Atomics.load(this.#state, WAITING) === 1
   }
 
   /** True when the reader has to be woken now; it is asked for once. */
-  takeWaiting(): boolean {
+  takeWaiting() {
     return Atomics.exchange(this.#state, WAITING, 0) === 1
   }
 
-  dropped(reason: DropReason, count: number): void {
+  /**
+   * @param {DropReason} reason
+   * @param {number} count
+   */
+  dropped(reason, count) {
     Atomics.add(this.#state, DROPPED + dropReasons.indexOf(reason), count)
   }
 
-  /** Where a record of `size` bytes goes: at the head, at 0, or -1: nowhere. The head may not come to the tail. */
-  #place(size: number): number {
+  /**
+   * Where a record of `size` bytes goes: at the head, at 0, or -1: nowhere. The head may not come to the tail.
+   *
+   * @param {number} size
+   */
+  #place(size) {
     const head = this.#head
     const tail = Atomics.load(this.#state, TAIL)
     if (head < tail) return size < tail - head ? head : -1
@@ -113,32 +135,37 @@ export class RingWriter {
 
 /** The reading side. */
 export class RingReader {
-  readonly #state: Int32Array
-  readonly #words: Int32Array
-  readonly #bytes: Buffer
-  readonly #told = new Int32Array(dropReasons.length)
+  #state
+  #words
+  #bytes
+  #told = new Int32Array(dropReasons.length)
   #tail = 0
   #end = 0
   #peer = ''
   #peerBytes = Buffer.alloc(0)
 
-  constructor(memory: RingMemory) {
+  /** @param {RingMemory} memory */
+  constructor(memory) {
     this.#state = new Int32Array(memory.state)
     const { byteLength } = memory.bytes
     this.#words = new Int32Array(memory.bytes, 0, byteLength / Int32Array.BYTES_PER_ELEMENT)
     this.#bytes = Buffer.from(memory.bytes, 0, byteLength)
   }
 
-  get isEmpty(): boolean {
+  get isEmpty() {
     return Atomics.load(this.#state, HEAD) === this.#tail
   }
 
-  /** The oldest datagram, in the shared memory and valid until `release`; undefined: there is none. */
-  next(): Buffer | undefined {
+  /**
+   * The oldest datagram, in the shared memory and valid until `release`; undefined: there is none.
+   *
+   * @returns {Buffer | undefined}
+   */
+  next() {
     if (this.isEmpty) return undefined
     if (this.#words[this.#tail >> 2] === JUMP) this.#tail = 0
-    const bytes = this.#words[this.#tail >> 2]!
-    const peerBytes = this.#words[(this.#tail >> 2) + 1]!
+    const bytes = /** @type {number} */ (this.#words[this.#tail >> 2])
+    const peerBytes = /** @type {number} */ (this.#words[(this.#tail >> 2) + 1])
     const peerAt = this.#tail + HEADER_BYTES
     const from = peerAt + peerBytes
     if (!this.#isPeer(peerAt, from)) {
@@ -150,33 +177,41 @@ export class RingReader {
   }
 
   /** The address that the datagram of `next` came with. */
-  get peer(): string {
+  get peer() {
     return this.#peer
   }
 
   /** Gives the memory of the datagram of `next` back to the writer. */
-  release(): void {
+  release() {
     this.#tail = this.#end === this.#bytes.length ? 0 : this.#end
     Atomics.store(this.#state, TAIL, this.#tail)
   }
 
   /** Asks to be woken by the next datagram. False when there is one already, and nobody will wake. */
-  wait(): boolean {
+  wait() {
     Atomics.store(this.#state, WAITING, 1)
     return this.isEmpty || Atomics.exchange(this.#state, WAITING, 0) === 0
   }
 
-  /** Hands over what was dropped since the last call, each reason for itself. */
-  takeDropped(tell: (reason: DropReason, count: number) => void): void {
+  /**
+   * Hands over what was dropped since the last call, each reason for itself.
+   *
+   * @param {(reason: DropReason, count: number) => void} tell
+   */
+  takeDropped(tell) {
     for (const [i, reason] of dropReasons.entries()) {
       const total = Atomics.load(this.#state, DROPPED + i)
-      const count = (total - this.#told[i]!) >>> 0
+      const count = (total - /** @type {number} */ (this.#told[i])) >>> 0
       this.#told[i] = total
       if (count > 0) tell(reason, count)
     }
   }
 
-  #isPeer(from: number, end: number): boolean {
+  /**
+   * @param {number} from
+   * @param {number} end
+   */
+  #isPeer(from, end) {
     const known = this.#peerBytes
     if (end - from !== known.length) return false
     for (let i = 0; i < known.length; i++) if (this.#bytes[from + i] !== known[i]) return false
