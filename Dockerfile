@@ -15,6 +15,8 @@ WORKDIR /app
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json LICENSE ./
 COPY src ./src
+# What reflection shows and `tail` decodes by.
+COPY proto ./proto
 
 # The log lies in /data, the only folder that is written to: the root file system may be read-only.
 RUN mkdir /data && chown 10001:10001 /data
@@ -25,8 +27,9 @@ ENV NODE_ENV=production \
     GUIDEPOST_HOST=0.0.0.0 \
     GUIDEPOST_BUS=log:/data
 
-# 4317: OTLP over gRPC. 4318: OTLP over HTTP. 10000: all that runs over HTTP. 10001: /metrics, /healthz, /readyz.
-EXPOSE 4317 4318 10000 10001
+# 4317: OTLP over gRPC. 4318: OTLP over HTTP. 9411: Zipkin. 14250, 14268: Jaeger over gRPC and HTTP. 5775, 6831, 6832: the
+# Jaeger agent's UDP. 5778: sampling. 10000: all that runs over HTTP. 10001: /metrics, /healthz, /readyz.
+EXPOSE 4317 4318 5775/udp 5778 6831/udp 6832/udp 9411 10000 10001 14250 14268
 
 # Alive, not ready: a gateway whose bus is away is right to run on, and to be restarted would not help it.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \

@@ -41,7 +41,7 @@ export class Gateway {
   #config: Config
   #bus!: Bus
   #batcher!: Batcher
-  #receivers!: Receivers
+  #receivers: Receivers | undefined
   #listeners: Listeners | undefined
   #admin: Admin | undefined
   #draining = false
@@ -64,6 +64,7 @@ export class Gateway {
     try {
       await this.#serve(config)
     } catch (error) {
+      this.#receivers?.stop()
       await this.#listeners?.drain()
       await this.#bus.close(0)
       await this.#admin?.close()
@@ -84,7 +85,7 @@ export class Gateway {
     this.#config = { ...this.#config, guid: config.guid, receivers: config.receivers, limits: config.limits }
     this.#budget.resize(config.limits.inflightBytes)
     this.#batcher.reload(config.limits)
-    this.#receivers.reload(config)
+    this.#receivers?.reload(config)
     this.#listeners?.reload(config)
     this.#log.info('the configuration was reloaded: rules and limits apply from now on')
   }
@@ -99,6 +100,7 @@ export class Gateway {
     const inTime = await Promise.race([finished, deadline, hurry.then(() => false)])
     clearTimeout(timer)
     this.#listeners?.destroy()
+    this.#receivers?.stop()
     await this.#bus.close(inTime ? limits.appendMsMax : 0)
     await this.#admin?.close()
     return inTime
@@ -117,22 +119,26 @@ export class Gateway {
     const budget = new BudgetShare(this.#budget, limits.bodiesShareMax)
     const failed = (where: string, error: unknown): void =>
       this.#throttled.error(where, { error }, 'a request failed inside the gateway')
-    this.#receivers = new Receivers(config, {
+    const receivers = new Receivers(config, {
       ...{ kernel: new Kernel(), bus: this.#bus, batcher: this.#batcher, budget, metrics: this.#metrics },
       told: (key, fields, message) => this.#throttled.warn(key, fields, message),
+      noted: (level, fields, message) => this.#log[level](fields, message),
       failed: (error) => failed('receiver', error),
     })
+    this.#receivers = receivers
+    await receivers.start()
     this.#listeners = new Listeners({
-      ...{ receivers: this.#receivers, budget, failed },
+      ...{ receivers, budget, failed },
       isServing: () => this.#readiness().ok,
-      refused: (listener, reason, error) => this.#refused(listener, reason, error),
+      refused: (listener, reason, error, count) => this.#refused(listener, reason, error, count),
+      warned: (listener, fields, message) => this.#log.warn({ listener, ...fields }, message),
     })
     await this.#listen(config)
   }
 
   /** Counts what no receiver saw, and tells what its sender was told: one that drops its data should leave a line here. */
-  #refused(listener: string, reason: string, error: GuidepostError | undefined): void {
-    this.#metrics.refusedRequest(listener, reason)
+  #refused(listener: string, reason: string, error: GuidepostError | undefined, count = 1): void {
+    this.#metrics.refusedRequest(listener, reason, count)
     if (error === undefined) return
     this.#throttled.warn(`${listener} ${reason}`, { receiver: listener, code: error.code }, error.message)
   }
@@ -192,21 +198,41 @@ export class Gateway {
     if (up) this.#log.info({ bus: this.#bus.url }, 'ready')
     else
       this.#log.warn({ bus: this.#bus.url, reason }, 'not ready: the bus is down; senders are told to wait')
-    for (const open of this.#ports) this.#log.info(greetings[open.key](urlOf(open)))
+    for (const open of this.#ports) this.#log.info(greetings[open.key](addressOf(open)))
     const http = this.#ports.find(({ key }) => key === 'http')
     if (http === undefined || !this.#config.receivers.remoteWrite.enabled) return
-    const first = `npm run send-sample -- --url ${urlOf(http)}/write`
+    const first = `npm run send-sample -- --url ${addressOf(http).url}/write`
     this.#log.info(`a first sample: ${first}   read it back: npx guidepost tail`)
   }
 }
 
 /** What a newcomer points at each port. */
-const greetings: Readonly<Record<OpenPort['key'], (url: string) => string>> = {
-  http: (url) => `remote write: ${url}/write   OTLP: ${url}`,
-  otlpGrpc: (url) => `OTLP over gRPC: OTEL_EXPORTER_OTLP_ENDPOINT=${url} OTEL_EXPORTER_OTLP_PROTOCOL=grpc`,
-  otlpHttp: (url) => `OTLP over HTTP: OTEL_EXPORTER_OTLP_ENDPOINT=${url}`,
+const greetings: Readonly<Record<OpenPort['key'], (at: Address) => string>> = {
+  http: ({ url }) => `remote write: ${url}/write   OTLP: ${url}`,
+  otlpGrpc: ({ url }) =>
+    `OTLP over gRPC: OTEL_EXPORTER_OTLP_ENDPOINT=${url} OTEL_EXPORTER_OTLP_PROTOCOL=grpc`,
+  otlpHttp: ({ url }) => `OTLP over HTTP: OTEL_EXPORTER_OTLP_ENDPOINT=${url}`,
+  jaegerGrpc: ({ authority }) => `Jaeger agents: --reporter.grpc.host-port=${authority}`,
+  jaegerHttp: ({ url }) => `Jaeger clients over HTTP: JAEGER_ENDPOINT=${url}/api/traces`,
+  jaegerCompact: ({ host, port }) =>
+    `Jaeger clients over UDP: JAEGER_AGENT_HOST=${host} JAEGER_AGENT_PORT=${port}`,
+  jaegerBinary: ({ host, port }) =>
+    `Jaeger clients over UDP, Node.js: JAEGER_AGENT_HOST=${host} JAEGER_AGENT_PORT=${port}`,
+  zipkinCompact: ({ host, port }) => `Zipkin's spans in compact Thrift over UDP: ${host}:${port}`,
+  jaegerSampling: ({ url }) => `sampling strategies: JAEGER_SAMPLING_ENDPOINT=${url}/sampling`,
+  zipkin: ({ url }) => `Zipkin: ${url}/api/v2/spans`,
 }
 
-function urlOf({ host, port }: OpenPort): string {
-  return `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${port}`
+/** How a port is reached from this machine. */
+interface Address {
+  readonly host: string
+  readonly port: number
+  readonly authority: string
+  readonly url: string
+}
+
+function addressOf({ host: bound, port }: OpenPort): Address {
+  const host = bound === '0.0.0.0' || bound === '::' ? '127.0.0.1' : bound
+  const authority = `${host}:${port}`
+  return { host, port, authority, url: `http://${authority}` }
 }

@@ -291,10 +291,7 @@ const relations: readonly [boolean, string][] = [
     limits.bodyBytesMax <= limits.inflightBytesMax * limits.bodiesShareMax,
     'the largest body must fit the share of the bodies',
   ],
-  [
-    limits.udpQueueBytes > 2 * limits.udpReadBytes + KiB,
-    'the largest datagram must fit an empty queue',
-  ],
+  [limits.udpQueueBytes > 2 * limits.udpReadBytes + KiB, 'the largest datagram must fit an empty queue'],
   [limits.headersMsMax <= limits.requestMsMax, 'headers are a part of the request'],
   [limits.kafkaProduceBytesMax < 1_000_000, 'a produce must stay below the smallest common broker limit'],
   [

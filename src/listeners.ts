@@ -1,32 +1,73 @@
 /** The ports that senders connect to: opened, reloaded, drained and closed together. */
-import type { Config, ListenerConfig } from './config/config.ts'
+import type { Config, LimitsConfig, ListenerConfig } from './config/config.ts'
 import type { GuidepostError } from './errors.ts'
+import { limits } from './limits.ts'
+import type { AgentPort } from './receivers/jaeger-agent.ts'
 import type { Receivers } from './receivers/receivers.ts'
 import type { ByteBudget } from './transport/body.ts'
 import { GrpcListener } from './transport/grpc/listener.ts'
 import type { GrpcServices } from './transport/grpc/method.ts'
 import { HttpListener, type HttpRoute } from './transport/http.ts'
+import { UdpListener } from './transport/udp/listener.ts'
 
 export interface ListenersOptions {
   readonly receivers: Receivers
   readonly budget: ByteBudget
   /** Whether requests can succeed now, for the gRPC health service. */
   readonly isServing: () => boolean
-  /** A request was refused before any receiver saw it; `error` is what its sender was told, where it was told in words. */
-  readonly refused: (listener: string, reason: string, error?: GuidepostError) => void
+  /**
+   * Requests were refused before any receiver saw them, or datagrams lost; `error` is what its sender was told, where it
+   * was told in words.
+   */
+  readonly refused: (listener: string, reason: string, error?: GuidepostError, count?: number) => void
+  /** Something that an operator can mend. */
+  readonly warned: (listener: string, fields: object, message: string) => void
   /** Something broke that no sender can be blamed for. */
   readonly failed: (listener: string, error: unknown) => void
 }
 
+export type ListenerKey = keyof Config['listeners']
+
 /** One port that is open. */
 export interface OpenPort {
   /** Its key in the configuration's `listeners`. */
-  readonly key: keyof Config['listeners']
+  readonly key: ListenerKey
   readonly host: string
   readonly port: number
 }
 
-type Listener = HttpListener | GrpcListener
+/** What all transports have in common. */
+export interface Listener {
+  /** Begins to listen; the port that was got. Rejects with a coded error when it cannot be had. */
+  listen(): Promise<number>
+  /** Applies to connections and requests from now on. */
+  reload(limits: LimitsConfig): void
+  /** Takes nothing more, and waits for what is under way. */
+  drain(): Promise<void>
+  /** Cuts what is left. */
+  destroy(): void
+}
+
+/** What is served on a port. */
+type Service =
+  | { readonly http: readonly HttpRoute[] }
+  | { readonly grpc: GrpcServices }
+  | { readonly udp: AgentPort }
+
+/** Each listener's label in metrics and log lines, and what it serves. */
+const table: Readonly<Record<ListenerKey, readonly [label: string, (receivers: Receivers) => Service]>> = {
+  http: ['http', (receivers) => ({ http: receivers.httpRoutes() })],
+  otlpGrpc: ['otlp_grpc', (receivers) => ({ grpc: receivers.otlpGrpcServices() })],
+  otlpHttp: ['otlp_http', (receivers) => ({ http: receivers.otlpHttpRoutes() })],
+  jaegerGrpc: ['jaeger_grpc', (receivers) => ({ grpc: receivers.jaegerGrpcServices() })],
+  jaegerHttp: ['jaeger_http', (receivers) => ({ http: receivers.jaegerHttpRoutes() })],
+  jaegerCompact: ['jaeger_compact', (receivers) => ({ udp: receivers.agentPort('compact') })],
+  jaegerBinary: ['jaeger_binary', (receivers) => ({ udp: receivers.agentPort('binary') })],
+  zipkinCompact: ['zipkin_compact', (receivers) => ({ udp: receivers.agentPort('compact') })],
+  jaegerSampling: ['jaeger_sampling', (receivers) => ({ http: receivers.samplingRoutes() })],
+  zipkin: ['zipkin', (receivers) => ({ http: receivers.zipkinRoutes() })],
+}
+const keys = Object.keys(table) as readonly ListenerKey[]
 
 export class Listeners {
   readonly #options: ListenersOptions
@@ -40,18 +81,18 @@ export class Listeners {
 
   /** Opens what the configuration switches on. Throws a coded error when a port cannot be had. */
   async open(config: Config): Promise<void> {
-    const { receivers } = this.#options
-    const { http, otlpGrpc, otlpHttp } = config.listeners
-    if (http !== undefined) await this.#openHttp(config, 'http', http, receivers.httpRoutes())
-    if (otlpGrpc !== undefined) {
-      await this.#openGrpc(config, 'otlpGrpc', otlpGrpc, receivers.otlpGrpcServices())
+    for (const key of keys) {
+      const at = config.listeners[key]
+      if (at === undefined) continue
+      const listener = this.#listenerOf(config, key, at)
+      this.#listeners.push(listener)
+      this.ports.push({ key, host: at.host, port: await listener.listen() })
     }
-    if (otlpHttp !== undefined) await this.#openHttp(config, 'otlpHttp', otlpHttp, receivers.otlpHttpRoutes())
   }
 
   /** Applies to connections and requests from now on. */
-  reload({ limits }: Config): void {
-    for (const listener of this.#listeners) listener.reload(limits)
+  reload(config: Config): void {
+    for (const listener of this.#listeners) listener.reload(config.limits)
   }
 
   /** Takes nothing more, and waits for what is under way. */
@@ -64,52 +105,31 @@ export class Listeners {
     for (const listener of this.#listeners) listener.destroy()
   }
 
-  async #openHttp(
-    config: Config,
-    key: 'http' | 'otlpHttp',
-    at: ListenerConfig,
-    routes: readonly HttpRoute[],
-  ): Promise<void> {
-    const { connections, requestMs } = config.limits
-    await this.#listen(
-      key,
-      at,
-      new HttpListener({ ...this.#common(key, at), connections, requestMs, routes }),
-    )
-  }
-
-  async #openGrpc(
-    config: Config,
-    key: 'otlpGrpc',
-    at: ListenerConfig,
-    services: GrpcServices,
-  ): Promise<void> {
-    const { budget, isServing } = this.#options
+  #listenerOf(config: Config, key: ListenerKey, { host, port, guid }: ListenerConfig): Listener {
+    const { receivers, budget, isServing, refused, warned, failed } = this.#options
+    const [label, serviceOf] = table[key]
+    const service = serviceOf(receivers)
     const { connections, requestMs, messageBytes } = config.limits
-    const bounds = { connections, requestMs, messageBytes, budget }
-    const listener = new GrpcListener({ ...this.#common(key, at), ...bounds, ...services, isServing })
-    await this.#listen(key, at, listener)
-  }
-
-  async #listen(key: OpenPort['key'], { host }: ListenerConfig, listener: Listener): Promise<void> {
-    this.#listeners.push(listener)
-    this.ports.push({ key, host, port: await listener.listen() })
-  }
-
-  #common(key: OpenPort['key'], { host, port, guid }: ListenerConfig) {
-    const { refused, failed } = this.#options
-    const name = names[key]
-    return {
+    const common = {
       ...{ host, port, guid, block: `listeners.${key}` },
-      refused: (reason: string, error?: GuidepostError) => refused(name, reason, error),
-      failed: (error: unknown) => failed(name, error),
+      failed: (error: unknown) => failed(label, error),
     }
+    const refuse = (reason: string, error?: GuidepostError) => refused(label, reason, error)
+    if ('http' in service) {
+      return new HttpListener({ ...common, connections, requestMs, routes: service.http, refused: refuse })
+    }
+    if ('grpc' in service) {
+      const bounds = { connections, requestMs, messageBytes, budget }
+      return new GrpcListener({ ...common, ...bounds, ...service.grpc, isServing, refused: refuse })
+    }
+    return new UdpListener({
+      ...common,
+      ...service.udp,
+      bufferBytes: limits.udpReceiveBufferBytes,
+      queueBytes: limits.udpQueueBytes,
+      datagramBytesMax: limits.udpDatagramBytesMax,
+      dropped: (reason, count) => refused(label, reason, undefined, count),
+      told: (fields, message) => warned(label, fields, message),
+    })
   }
-}
-
-/** The label of each listener in metrics and log lines. */
-const names: Readonly<Record<OpenPort['key'], string>> = {
-  http: 'http',
-  otlpGrpc: 'otlp_grpc',
-  otlpHttp: 'otlp_http',
 }

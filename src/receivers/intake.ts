@@ -26,6 +26,8 @@ export interface IntakeOptions {
   readonly metrics: Metrics
   /** A refusal for the log; equal keys are throttled. */
   readonly told: (key: string, fields: object, message: string) => void
+  /** What an operator should know that is about no sender. */
+  readonly noted: (level: 'info' | 'warn', fields: object, message: string) => void
   /** Something broke that no sender can be blamed for. */
   readonly failed: (error: unknown) => void
 }
@@ -53,6 +55,11 @@ export class Intake {
   closed(): GuidepostError | undefined {
     const { up, reason } = this.#options.bus.health()
     return up ? undefined : retryable('GP_BUS_UNAVAILABLE', `the bus is down: ${reason}`)
+  }
+
+  /** Whether requests can succeed now. */
+  isOpen(): boolean {
+    return this.#options.bus.health().up
   }
 
   /** The request's own guid by the rules; a path that names a guid to rules that do not look there is refused. */

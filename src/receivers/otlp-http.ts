@@ -6,14 +6,16 @@
  *   400, 404, 413, 415  can never succeed; the body is a google.rpc.Status
  *   503  try again, after Retry-After; also for what breaks here, since senders drop what is answered with 500
  */
+import type { LimitsConfig } from '../config/config.ts'
 import { GuidepostError, permanent } from '../errors.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
-import { admit, type Body, overloaded, readBody } from '../transport/body.ts'
+import { admit, type Body } from '../transport/body.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
-import { type Coding, inflate, inflatesTooFar } from '../transport/inflate.ts'
+import { inflatesTooFar } from '../transport/inflate.ts'
 import { statusBytes, statusJson } from '../transport/rpc-status.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
 import { jsonToOtlp, type OtlpFromJson } from '../wire/otlp-json/index.ts'
+import { codingOf, heldBody, readPlain } from './http-body.ts'
 import { type OtlpReceiver, type OtlpSettings, signals, type Taken } from './otlp.ts'
 import { responseBytes, responseJson } from './otlp-answers.ts'
 import { profilesRefusal } from './otlp-refusals.ts'
@@ -68,57 +70,30 @@ async function receive(
   if (coding instanceof GuidepostError) return intake.refuse(coding, 'content_encoding')
   const guid = intake.requestGuid(settings.rules[signal], request)
   if (guid instanceof GuidepostError) return intake.refuse(guid, 'guid')
-  const { bodyBytes, inflatedBytes } = settings.limits
-  const closed = admit(request.raw, bodyBytes, intake.budget) ?? intake.closed()
+  const { limits } = settings
+  const closed = admit(request.raw, limits.bodyBytes, intake.budget) ?? intake.closed()
   if (closed !== undefined) return intake.refuse(closed)
   const receivedAtMs = Date.now()
-  const body = await readBody(request.raw, bodyBytes, intake.budget)
-  if (body instanceof GuidepostError) return intake.refuse(body)
-  intake.receivedBytes(body.bytes)
-  const message = await messageOf(receiver, signal, body, coding, media, inflatedBytes)
+  const body = await readPlain(intake, request, coding, limits)
+  const message = body instanceof GuidepostError ? body : messageOf(receiver, signal, body, media, limits)
   if (message instanceof GuidepostError) return intake.refuse(message)
   const { connection } = request
   return receiver.export({ signal, message, guid, settings, connection, receivedAtMs })
 }
 
 /** The protobuf message in a body; the body is released, or is the message. */
-async function messageOf(
+function messageOf(
   { intake }: OtlpReceiver,
   signal: OtlpSignal,
   body: Body,
-  coding: Coding | undefined,
   media: Media,
-  bytesMax: number,
-): Promise<Body | GuidepostError> {
-  let plain = body
-  if (coding !== undefined && body.bytes > 0) {
-    const inflated = await inflate(coding, body, {
-      bytesMax,
-      key: 'limits.inflatedBytes',
-      budget: intake.budget,
-    })
-    body.release()
-    if (inflated instanceof GuidepostError) return inflated
-    plain = inflated
-  } else if (body.bytes > bytesMax) {
-    body.release()
-    return inflatesTooFar(bytesMax)
-  }
-  if (media === 'application/x-protobuf') return plain
-  const converted = convert(signal, plain, bytesMax)
-  if (!('message' in converted)) {
-    if (converted.isTooLarge === true) return inflatesTooFar(bytesMax)
-    return permanent('GP_BODY_MALFORMED', `the body is not OTLP JSON: ${converted.problem}`)
-  }
-  const { message } = converted
-  const { budget } = intake
-  if (!budget.take(message.length)) return overloaded(budget)
-  let held = message.length
-  const release = (): void => {
-    budget.give(held)
-    held = 0
-  }
-  return { chunks: [message], bytes: message.length, release }
+  { inflatedBytes }: LimitsConfig,
+): Body | GuidepostError {
+  if (media === 'application/x-protobuf') return body
+  const converted = convert(signal, body, inflatedBytes)
+  if ('message' in converted) return heldBody(intake, converted.message)
+  if (converted.isTooLarge === true) return inflatesTooFar(inflatedBytes)
+  return permanent('GP_BODY_MALFORMED', `the body is not OTLP JSON: ${converted.problem}`)
 }
 
 function convert(signal: OtlpSignal, text: Body, bytesMax: number): OtlpFromJson {
@@ -135,16 +110,6 @@ function mediaOf(contentType: string | undefined): Media | GuidepostError {
   return permanent(
     'GP_TYPE_UNSUPPORTED',
     `Content-Type ${media.slice(0, 100) || '(none)'} is not one of application/x-protobuf, application/json`,
-  )
-}
-
-function codingOf(contentEncoding: string | undefined): Coding | undefined | GuidepostError {
-  const coding = (contentEncoding ?? '').trim().toLowerCase()
-  if (coding === '' || coding === 'identity') return undefined
-  if (coding === 'gzip' || coding === 'deflate' || coding === 'zstd' || coding === 'br') return coding
-  return permanent(
-    'GP_ENCODING_UNSUPPORTED',
-    `Content-Encoding ${coding.slice(0, 100)} is not one of gzip, deflate, zstd, br, identity`,
   )
 }
 

@@ -16,8 +16,9 @@ import type { Body } from '../transport/body.ts'
 import type { CorsPolicy } from '../transport/cors.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
 import { Intake, type IntakeOptions, KernelRecords } from './intake.ts'
-import { malformed, nameOf } from './otlp-refusals.ts'
+import { malformed } from './otlp-refusals.ts'
 import { describeRefusals } from './refusals.ts'
+import { nameOf } from './resource-name.ts'
 
 export const receiverName = 'otlp'
 export const signals: readonly OtlpSignal[] = ['traces', 'metrics', 'logs']

@@ -2,10 +2,10 @@
  * The texts of refusals: which items, and why, so that the sender's operator finds them. Cold: called only when something
  * is refused.
  */
-import { type GuidepostError, permanent } from '../errors.ts'
+import { type GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Stamped } from '../stamp/stamp.ts'
-import type { Kernel, RefusalReason } from '../wire/kernel.ts'
+import type { Kernel, KernelProblem, RefusalReason } from '../wire/kernel.ts'
 
 const reasonTexts: Readonly<Record<RefusalReason, string>> = {
   labels_unsorted: 'its labels are not sorted by name (byte order)',
@@ -52,4 +52,32 @@ export function describeRefusals(
     explained.has(reason) ? `${reason}: ${count}` : `${reasonTexts[reason]} (${reason}): ${count}`
   if (count > named) lines.push(told.map(countOf).join(', '))
   return { error: permanent('GP_ITEMS_REJECTED', lines.join('\n')), count }
+}
+
+/**
+ * The refusal of a request that is not well-formed as a whole: nothing of it was kept. `message` is what it should have
+ * been, in the words of its protocol.
+ */
+export function refusalOf(problem: KernelProblem, message: string): GuidepostError {
+  switch (problem) {
+    case 'memory':
+      return retryable('GP_OVERLOADED', 'there is no memory for the request now; try again')
+    case 'items':
+      return permanent(
+        'GP_BODY_TOO_LARGE',
+        `the request has more than ${limits.requestItemsMax} resources or items; send smaller batches`,
+      )
+    case 'too_large':
+      return permanent(
+        'GP_BODY_TOO_LARGE',
+        `the request becomes more than ${limits.expandedBytesMax} bytes or ${limits.requestRecordsMax} records when it is stamped and split by guid; send smaller batches`,
+      )
+    case 'unknown':
+      return permanent(
+        'GP_BODY_TOO_LARGE',
+        `the request has more than ${limits.unknownBytesMax} bytes in fields that are not part of ${message}`,
+      )
+    default:
+      return permanent('GP_BODY_MALFORMED', `the body is not a well-formed ${message}`)
+  }
 }

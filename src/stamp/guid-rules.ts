@@ -114,6 +114,11 @@ export class GuidRules {
     return this.#config.from.some((source) => source.kind === 'path')
   }
 
+  /** Whether a sender's address may decide. */
+  get usesPeer(): boolean {
+    return this.#peers.size > 0
+  }
+
   /**
    * Judges one tuple of source values (see the kernel's `rules.ts`): the guid of the items that have it, or minus the
    * number of the reason why they are refused.

@@ -83,9 +83,9 @@ export class Metrics {
     this.#receivedBytes.get(receiver).inc(bytes)
   }
 
-  /** A whole request refused before its items were known. `reason` is one of a small fixed set. */
-  refusedRequest(receiver: string, reason: string): void {
-    this.#refusedRequests.get(receiver, reason).inc()
+  /** Whole requests refused, or datagrams lost, before their items were known. `reason` is one of a small fixed set. */
+  refusedRequest(receiver: string, reason: string, count = 1): void {
+    this.#refusedRequests.get(receiver, reason).inc(count)
   }
 
   /** A rare event by name, such as `torn_tail`. The name is one of a small fixed set. */

@@ -1,0 +1,50 @@
+/** Bodies that come over HTTP, compressed or not, for the receivers that take every coding. */
+import type { LimitsConfig } from '../config/config.ts'
+import { GuidepostError, permanent } from '../errors.ts'
+import { type Body, overloaded, readBody } from '../transport/body.ts'
+import type { HttpRequest } from '../transport/http.ts'
+import { type Coding, inflate, inflatesTooFar } from '../transport/inflate.ts'
+import type { Intake } from './intake.ts'
+
+/** Undefined: as it is. */
+export function codingOf(contentEncoding: string | undefined): Coding | undefined | GuidepostError {
+  const coding = (contentEncoding ?? '').trim().toLowerCase()
+  if (coding === '' || coding === 'identity') return undefined
+  if (coding === 'gzip' || coding === 'deflate' || coding === 'zstd' || coding === 'br') return coding
+  return permanent(
+    'GP_ENCODING_UNSUPPORTED',
+    `Content-Encoding ${coding.slice(0, 100)} is not one of gzip, deflate, zstd, br, identity`,
+  )
+}
+
+/** The whole body, inflated, once the request was admitted. Whoever gets it releases it. */
+export async function readPlain(
+  intake: Intake,
+  { raw }: HttpRequest,
+  coding: Coding | undefined,
+  { bodyBytes, inflatedBytes: bytesMax }: LimitsConfig,
+): Promise<Body | GuidepostError> {
+  const { budget } = intake
+  const body = await readBody(raw, bodyBytes, budget)
+  if (body instanceof GuidepostError) return body
+  intake.receivedBytes(body.bytes)
+  if (coding === undefined || body.bytes === 0) {
+    if (body.bytes <= bytesMax) return body
+    body.release()
+    return inflatesTooFar(bytesMax)
+  }
+  const inflated = await inflate(coding, body, { bytesMax, key: 'limits.inflatedBytes', budget })
+  body.release()
+  return inflated
+}
+
+/** Bytes that were made here in place of a body, on the books as one. */
+export function heldBody({ budget }: Intake, message: Buffer): Body | GuidepostError {
+  if (!budget.take(message.length)) return overloaded(budget)
+  let held = message.length
+  const release = (): void => {
+    budget.give(held)
+    held = 0
+  }
+  return { chunks: [message], bytes: message.length, release }
+}

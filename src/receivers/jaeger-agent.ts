@@ -1,0 +1,44 @@
+/**
+ * The Jaeger agent's ports (jaegertracing/jaeger v1, cmd/agent; jaeger-idl, thrift/agent.thrift): each datagram is one
+ * message of Thrift. Nothing can be answered, so nothing is repeated: while the bus is away, datagrams wait in the
+ * listener's queue as long as there is room in it, and what is lost is counted.
+ */
+import { GuidepostError } from '../errors.ts'
+import { limits } from '../limits.ts'
+import type { Datagram } from '../transport/udp/listener.ts'
+import { type AgentProtocol, agentForms } from './jaeger.ts'
+import type { SpanReceiver } from './spans.ts'
+
+/** What a UDP listener asks of a receiver. */
+export interface AgentPort {
+  /** Whether a datagram can be taken now; while not, it waits. */
+  admits(): boolean
+  /** Whether a datagram's guid may depend on where it came from. */
+  needsPeer(): boolean
+  /** Takes a datagram, whose bytes are borrowed: in this turn it is in the batcher, or refused and counted. */
+  handle(datagram: Datagram): void
+}
+
+const keepNothing = (): void => undefined
+
+export function agentPort(receiver: SpanReceiver, protocol: AgentProtocol): AgentPort {
+  const form = agentForms[protocol]
+  const { intake } = receiver
+  return {
+    admits: () => intake.isOpen() && intake.budget.fits(limits.udpDatagramBytesMax * 2),
+    needsPeer: () => receiver.settings.rules.usesPeer,
+    handle: (datagram) => {
+      const { settings } = receiver
+      const { bytes } = datagram
+      intake.receivedBytes(bytes.length)
+      const guid = intake.requestGuid(settings.rules, datagram)
+      if (guid instanceof GuidepostError) {
+        intake.refuse(guid, 'guid')
+        return
+      }
+      const message = { chunks: [bytes], bytes: bytes.length, release: keepNothing }
+      const receivedAtMs = Date.now()
+      void receiver.take({ form, message, guid, settings, connection: datagram.connection, receivedAtMs })
+    },
+  }
+}

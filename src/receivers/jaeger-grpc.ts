@@ -1,0 +1,51 @@
+/**
+ * Jaeger over gRPC (jaeger-idl, proto/api_v2/collector.proto): CollectorService/PostSpans, whose answer is an empty
+ * message. Agents repeat what is answered with UNAVAILABLE, and drop the rest.
+ */
+import { GuidepostError } from '../errors.ts'
+import type { Body } from '../transport/body.ts'
+import type { GrpcCall, GrpcMethod, GrpcServices } from '../transport/grpc/method.ts'
+import { statusOf } from '../transport/rpc-status.ts'
+import { requestForm } from './jaeger.ts'
+import type { SpanReceiver } from './spans.ts'
+
+const service = 'jaeger.api_v2.CollectorService'
+const nothing = Buffer.alloc(0)
+
+export function collectorService(receiver: SpanReceiver): GrpcServices {
+  return { services: [service], methods: [postSpans(receiver)], unimplemented: new Map() }
+}
+
+function postSpans(receiver: SpanReceiver): GrpcMethod {
+  const { intake } = receiver
+  return {
+    path: `/${service}/PostSpans`,
+    admit: () => {
+      const refusal = intake.closed()
+      return refusal && intake.refuse(refusal)
+    },
+    handle: (call, message) => handle(receiver, call, message),
+  }
+}
+
+async function handle(
+  receiver: SpanReceiver,
+  call: GrpcCall,
+  message: Body,
+): Promise<Buffer | GuidepostError> {
+  const started = performance.now()
+  const { intake, settings } = receiver
+  intake.receivedBytes(call.wireBytes)
+  const guid = intake.requestGuid(settings.rules, call)
+  let failure: GuidepostError | undefined
+  if (guid instanceof GuidepostError) {
+    message.release()
+    failure = intake.refuse(guid, 'guid')
+  } else {
+    const { connection } = call
+    const receivedAtMs = Date.now()
+    failure = await receiver.take({ form: requestForm, message, guid, settings, connection, receivedAtMs })
+  }
+  intake.answered(failure === undefined ? 0 : statusOf(failure), started)
+  return failure ?? nothing
+}

@@ -1,0 +1,145 @@
+/**
+ * Spans that do not come as OTLP, from the whole message to what its sender is told: translated inside of the kernel to
+ * what the bus gets, stamped, handed on. How a message arrives and how the answer is written is each protocol's own.
+ */
+import { jaegerTopic, otlpTopics } from '../bus/bus.ts'
+import type { LimitsConfig, SpanEncoding } from '../config/config.ts'
+import { GuidepostError, retryable } from '../errors.ts'
+import type { Destination } from '../route/batcher.ts'
+import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
+import { jaegerStamping } from '../stamp/jaeger.ts'
+import { otlpStampings } from '../stamp/otlp.ts'
+import { type Stamping, stamp } from '../stamp/stamp.ts'
+import type { Body } from '../transport/body.ts'
+import type { Kernel, KernelProblem, Translation } from '../wire/kernel.ts'
+import { kernelCodes } from '../wire/kernel.ts'
+import { Intake, type IntakeOptions, KernelRecords } from './intake.ts'
+import { describeRefusals, refusalOf } from './refusals.ts'
+import { nameOf as nameOfResource } from './resource-name.ts'
+
+/** What a reload may change; all of it is replaced together. */
+export interface SpanSettings {
+  readonly rules: GuidRules
+  readonly limits: LimitsConfig
+  /** What the bus gets; a restart is needed to change it. */
+  readonly encoding: SpanEncoding
+}
+
+/** One form in which spans arrive. */
+export interface SpanForm {
+  /** What a well-formed message is, for refusals: `Thrift Batch (jaeger.thrift)`. */
+  readonly title: string
+  /** To what the bus gets; undefined: it is that already. */
+  readonly translations: Readonly<Record<SpanEncoding, Translation | undefined>>
+}
+
+/** A whole message, inflated, and what was known when it began to arrive. */
+export interface SpanMessage {
+  readonly form: SpanForm
+  readonly message: Body
+  readonly guid: RequestGuid
+  readonly settings: SpanSettings
+  readonly connection: number
+  readonly receivedAtMs: number
+}
+
+/** Where spans go, and as what. */
+interface Output {
+  readonly destination: Destination
+  readonly stamping: Stamping
+  readonly nameOf: (kernel: Kernel, row: number) => string
+}
+
+export class SpanReceiver {
+  readonly intake: Intake
+  readonly #output: Output
+  readonly #failed: (error: unknown) => void
+  #settings: SpanSettings
+
+  constructor(receiver: string, options: IntakeOptions, settings: SpanSettings) {
+    this.intake = new Intake(receiver, options)
+    this.#failed = options.failed
+    this.#settings = settings
+    this.#output = outputOf(this.intake, settings.encoding)
+  }
+
+  /** Those of now: a request keeps them to its end, so that a reload in its middle mixes nothing. */
+  get settings(): SpanSettings {
+    return this.#settings
+  }
+
+  /** Applies to requests that arrive from now on. */
+  reload(settings: SpanSettings): void {
+    this.#settings = settings
+  }
+
+  /**
+   * From the whole message to its fate; takes over the body and releases it. Undefined: every span is durable. Everything
+   * up to the submission happens before the first turn ends, for the kernel's sake. Never rejects: what breaks here is
+   * told as worth a repeat, since a sender would drop the spans for a fault of ours.
+   */
+  async take(request: SpanMessage): Promise<GuidepostError | undefined> {
+    try {
+      return await this.#take(request)
+    } catch (error) {
+      return this.broke(error)
+    } finally {
+      request.message.release()
+    }
+  }
+
+  /** What a sender is told when something broke here: to try again. */
+  broke(error: unknown): GuidepostError {
+    this.#failed(error)
+    return this.intake.refuse(
+      retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error),
+    )
+  }
+
+  async #take(request: SpanMessage): Promise<GuidepostError | undefined> {
+    const { intake } = this
+    const { kernel } = intake
+    const { destination, stamping, nameOf } = this.#output
+    const { form, message, guid, settings, connection, receivedAtMs } = request
+    kernel.begin()
+    const problem = load(kernel, request)
+    if (problem !== undefined) return intake.refuse(refusalOf(problem, form.title))
+    const stamped = stamp(kernel, stamping, settings.rules, guid, intake.recordBytes)
+    if (typeof stamped === 'string') return intake.refuse(refusalOf(stamped, form.title))
+    const refusal = describeRefusals(kernel, stamped, (row) => nameOf(kernel, row))
+    const records = new KernelRecords(kernel, stamped)
+    const submission = intake.submit('traces', destination, records, connection, receivedAtMs)
+    if (submission instanceof GuidepostError) return submission
+    // The records are copies; the message is not needed while they wait for the bus.
+    message.release()
+    const failure = await submission.settled
+    if (failure !== undefined) return intake.refuse(failure)
+    if (refusal === undefined) return undefined
+    intake.tell('items', refusal.error)
+    return refusal.error
+  }
+}
+
+function outputOf(intake: Intake, encoding: SpanEncoding): Output {
+  if (encoding === 'otlp_proto') {
+    const stamping = otlpStampings.traces
+    const destination = intake.destination(otlpTopics.traces, 'otlp_proto', true, stamping)
+    return { destination, stamping, nameOf: nameOfResource }
+  }
+  // A record is one span, which can be cut no further.
+  const destination = { topic: jaegerTopic, encoding, joins: false, cut: () => [] } as const
+  return { destination, stamping: jaegerStamping, nameOf: (_kernel, row) => `span ${row}` }
+}
+
+/** Puts the message into the kernel as what the bus gets. Why that cannot be, if so. */
+function load(kernel: Kernel, { form, message, settings }: SpanMessage): KernelProblem | undefined {
+  const { rules, encoding } = settings
+  let code = kernel.putPlain(message.chunks, message.bytes)
+  const translation = form.translations[encoding]
+  if (code >= 0 && translation !== undefined) {
+    // A translation puts what the rules look for where they find it.
+    kernel.useRules(rules.kernel)
+    code = kernel.translate(translation)
+  }
+  return code < 0 ? kernelCodes[code as keyof typeof kernelCodes] : undefined
+}
