@@ -140,10 +140,15 @@ export class JaegerIngester extends JaegerProgram {
     super(child)
   }
 
-  /** Topic and encoding are its own defaults, `jaeger-spans` and `protobuf`. The addresses are `host:port`. */
+  /**
+   * Returns when it reads the topic, which must be there. Topic and encoding are its own defaults, `jaeger-spans` and
+   * `protobuf`. The addresses are `host:port`.
+   */
   static async start(broker: string, storage: string): Promise<JaegerIngester> {
     const [admin = 0] = await freeTcpPorts(1)
     const args = [
+      // It speaks 0.8 unless told, which Kafka 4 does not any more.
+      '--kafka.consumer.protocol-version=2.3.0',
       `--kafka.consumer.brokers=${broker}`,
       `--grpc-storage.server=${storage}`,
       `--admin.http.host-port=127.0.0.1:${admin}`,
@@ -152,6 +157,10 @@ export class JaegerIngester extends JaegerProgram {
       await JaegerProgram.spawn('ingester', args, { SPAN_STORAGE_TYPE: 'grpc' }),
     )
     await ingester.ready(admin)
+    // It begins with what comes after: a topic of whose reading nothing is known yet is read from its end.
+    await until('the ingester reads', READY_MS_MAX, () =>
+      ingester.output.includes('Starting message handler'),
+    )
     return ingester
   }
 }
