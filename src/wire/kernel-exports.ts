@@ -76,6 +76,15 @@ export interface KernelExports {
   ): number
   planJaegerRecords(outputBytesMax: number, partsMax: number): number
   writeJaegerRecords(): number
+  jaegerFromThrift(
+    protocol: number,
+    target: number,
+    at: number,
+    bytes: number,
+    itemsMax: number,
+    outputBytesMax: number,
+  ): number
+  jaegerFromProto(at: number, bytes: number, itemsMax: number, outputBytesMax: number): number
   readonly symbolsAt: WebAssembly.Global
   readonly symbolCount: WebAssembly.Global
   translateZipkin(
@@ -86,4 +95,6 @@ export interface KernelExports {
     outputBytesMax: number,
     rowsMax: number,
   ): number
+  /** A translation: its bytes, at `translated`, or a code. */
+  otlpToJaeger(at: number, bytes: number, itemsMax: number, levelsMax: number, bytesMax: number): number
 }
