@@ -175,6 +175,17 @@ test('a second process or batch cannot smuggle a guid', () => {
   for (const { process } of spansOf(outcome)) assert.deepEqual(process, { tags })
 })
 
+test('a process in two parts of which one is taken out as a whole', () => {
+  // What is kept is as long as the last part, and is not it.
+  const batches = [
+    encode({ spans: [span('a')], process: { tags: [text('aaaa', 'kept')] } }),
+    encode({ process: { tags: [text('guid', 'evil')] } }),
+  ]
+  const sources = [{ kind: 'constant' as const, value: 'mine' }]
+  const [{ process } = {}] = spansOf(run(Buffer.concat(batches), { sources }))
+  assert.deepEqual(process, { tags: [text('aaaa', 'kept'), text('guid', 'mine')] })
+})
+
 function tagBytes(key: string, value: string): Buffer {
   return Buffer.concat([lengthDelimited(1, Buffer.from(key)), lengthDelimited(3, Buffer.from(value))])
 }
