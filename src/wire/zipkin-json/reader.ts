@@ -24,8 +24,9 @@ const idBytes = 16
 export const spanIdDigits = 16
 export const traceIdDigits = 32
 
-/** Of the attributes that OTLP has for an endpoint's address, which takes a text that is no address as well. */
-export type AddressName = 'net.host.ip' | 'net.peer.ip'
+/** The attributes that OTLP has for an endpoint's address, on this side and the other; they take any text. */
+export const addressNames = { own: Buffer.from('net.host.ip'), peer: Buffer.from('net.peer.ip') } as const
+export type EndpointSide = keyof typeof addressNames
 
 export function keyTable<Key extends string>(...keys: Key[]): KeyTable<Key> {
   return new KeyTable(keys.map((key) => [key, key]))
@@ -39,9 +40,9 @@ export class Reader {
   readonly id = Buffer.alloc(idBytes)
   /** The address that was read last, from its beginning. */
   readonly address = Buffer.alloc(ipv6Bytes)
-  /** Texts of the span's endpoints that are no addresses: where each begins, and the name of the tag that keeps it. */
+  /** Texts of the span's endpoints that are no addresses: where each begins, and which tag keeps it. */
   readonly oddTexts: number[] = []
-  readonly oddNames: AddressName[] = []
+  readonly oddSides: EndpointSide[] = []
 
   constructor(scanner: Scanner) {
     this.scanner = scanner
@@ -177,7 +178,7 @@ export class Reader {
   }
 
   /** Leaves an address in `address` and returns its bytes, 4 or 16. 0 for an empty text and for what is none, which is noted. */
-  readAddress(name: AddressName): number {
+  readAddress(side: EndpointSide): number {
     const start = this.start()
     const { values } = this
     values.readText('an address in quotes')
@@ -185,21 +186,21 @@ export class Reader {
     const bytes = putAddress(values.text, values.from, values.to, this.address)
     if (bytes > 0) return bytes
     this.oddTexts.push(start)
-    this.oddNames.push(name)
+    this.oddSides.push(side)
     return 0
   }
 
   /** Reads each text that was noted, forgets them all, and goes back to where it was. */
-  takeOddTexts(take: (name: AddressName) => void): void {
-    const { scanner } = this
+  takeOddTexts(take: (name: Buffer) => void): void {
+    const { scanner, oddTexts, oddSides } = this
     const end = scanner.at
-    for (const [index, start] of this.oddTexts.entries()) {
-      scanner.at = start
+    for (let index = 0; index < oddTexts.length; index++) {
+      scanner.at = oddTexts[index] ?? 0
       this.readText()
-      take(this.oddNames[index] ?? 'net.host.ip')
+      take(addressNames[oddSides[index] ?? 'own'])
     }
     scanner.at = end
     this.oddTexts.length = 0
-    this.oddNames.length = 0
+    this.oddSides.length = 0
   }
 }

@@ -19,7 +19,7 @@ import { Malformed } from '../json/malformed.ts'
 import type { Path } from '../json/path.ts'
 import type { Scanner } from '../json/scanner.ts'
 import { ipv4Bytes } from './address.ts'
-import { type AddressName, keyTable, Reader, spanIdDigits, traceIdDigits } from './reader.ts'
+import { type EndpointSide, keyTable, Reader, spanIdDigits, traceIdDigits } from './reader.ts'
 import { ThriftTarget, thrift } from './thrift-target.ts'
 
 const spanKeys = keyTable(
@@ -84,7 +84,7 @@ export class ConversionV1 implements Conversion {
   #hasValue = false
   /** Of the binary annotation; the places are -1 without a value. */
   #hasKey = false
-  #addressName: AddressName = 'net.host.ip'
+  #endpointSide: EndpointSide = 'own'
   #valueAt = -1
   #typeAt = -1
 
@@ -226,7 +226,7 @@ export class ConversionV1 implements Conversion {
     const start = this.#reader.start()
     this.#hasTimestamp = false
     this.#hasValue = false
-    this.#addressName = 'net.host.ip'
+    this.#endpointSide = 'own'
     this.#reader.object(annotationKeys, 2, this.#annotationMember)
     if (!this.#hasTimestamp || !this.#hasValue) {
       throw new Malformed(start, 'expected an annotation with timestamp and value')
@@ -259,7 +259,7 @@ export class ConversionV1 implements Conversion {
       target.field(thrift.i16, endpoint.port)
       target.i16(port)
     } else {
-      const bytes = reader.readAddress(this.#addressName)
+      const bytes = reader.readAddress(this.#endpointSide)
       if (bytes === 0) return
       if (bytes === ipv4Bytes) target.field(thrift.i32, endpoint.ipv4)
       else {
@@ -272,17 +272,17 @@ export class ConversionV1 implements Conversion {
 
   readonly #binaryAnnotation = (): void => {
     const reader = this.#reader
-    const { scanner, oddNames } = reader
+    const { scanner, oddSides } = reader
     const start = reader.start()
-    const oddBefore = oddNames.length
+    const oddBefore = oddSides.length
     this.#hasKey = false
-    this.#addressName = 'net.host.ip'
+    this.#endpointSide = 'own'
     this.#valueAt = -1
     this.#typeAt = -1
     reader.object(binaryKeys, 2, this.#binaryMember)
     if (!this.#hasKey) throw new Malformed(start, 'expected a binary annotation with key')
     // The key may come behind the endpoint.
-    if (oddNames.length > oddBefore) oddNames.fill(this.#addressName, oddBefore)
+    if (oddSides.length > oddBefore) oddSides.fill(this.#endpointSide, oddBefore)
     const end = scanner.at
     this.#value()
     scanner.at = end
@@ -296,7 +296,7 @@ export class ConversionV1 implements Conversion {
       this.#hasKey = true
       this.#text(binary.key)
       const isAddress = addressKeys.find(scanner.bytes, scanner.from, scanner.to) !== undefined
-      this.#addressName = isAddress ? 'net.peer.ip' : 'net.host.ip'
+      this.#endpointSide = isAddress ? 'peer' : 'own'
     } else if (key === 'endpoint') this.#endpoint(binary.host)
     else {
       if (key === 'value') this.#valueAt = scanner.at
@@ -379,12 +379,11 @@ export class ConversionV1 implements Conversion {
     this.#target.i32(bytes)
   }
 
-  readonly #oddText = (name: AddressName): void => {
+  readonly #oddText = (name: Buffer): void => {
     const target = this.#target
-    const bytes = Buffer.from(name)
     target.field(thrift.string, binary.key)
-    target.i32(bytes.length)
-    target.copy(bytes, 0, bytes.length)
+    target.i32(name.length)
+    target.copy(name, 0, name.length)
     this.#typed(annotationType.string, this.#reader.scanner.length)
     this.#reader.copyText(target)
     target.stop()

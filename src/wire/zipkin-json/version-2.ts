@@ -18,7 +18,7 @@ import { Output, varintBytes } from '../json/output.ts'
 import type { Path } from '../json/path.ts'
 import type { Scanner } from '../json/scanner.ts'
 import { ipv4Bytes } from './address.ts'
-import { type AddressName, keyTable, Reader, spanIdDigits, traceIdDigits } from './reader.ts'
+import { type EndpointSide, keyTable, Reader, spanIdDigits, traceIdDigits } from './reader.ts'
 
 const spanKeys = keyTable(
   'traceId',
@@ -87,7 +87,7 @@ export class ConversionV2 implements Conversion {
   #hasValue = false
   #localEndpoints = 0
   #remoteEndpoints = 0
-  #addressName: AddressName = 'net.host.ip'
+  #endpointSide: EndpointSide = 'own'
 
   constructor(scanner: Scanner, bytesExpected: number, bytesMax: number) {
     this.#reader = new Reader(scanner)
@@ -151,10 +151,10 @@ export class ConversionV2 implements Conversion {
         break
       }
       case 'localEndpoint':
-        this.#endpoint(span.localEndpoint, this.#localEndpoints++, 'net.host.ip')
+        this.#endpoint(span.localEndpoint, this.#localEndpoints++, 'own')
         break
       case 'remoteEndpoint':
-        this.#endpoint(span.remoteEndpoint, this.#remoteEndpoints++, 'net.peer.ip')
+        this.#endpoint(span.remoteEndpoint, this.#remoteEndpoints++, 'peer')
         break
       case 'annotations':
         reader.list(1, this.#annotation)
@@ -204,8 +204,8 @@ export class ConversionV2 implements Conversion {
     this.#output.fixed64(low, high)
   }
 
-  #endpoint(tag: number, before: number, name: AddressName): void {
-    this.#addressName = name
+  #endpoint(tag: number, before: number, side: EndpointSide): void {
+    this.#endpointSide = side
     this.#output.varint(tag)
     this.#output.open()
     if (before > 0) this.#output.copy(endpointDefaults, 0, endpointDefaults.length)
@@ -223,7 +223,7 @@ export class ConversionV2 implements Conversion {
       output.varint(port)
     } else {
       // As Zipkin reads it, the text decides which of the two it is.
-      const bytes = reader.readAddress(this.#addressName)
+      const bytes = reader.readAddress(this.#endpointSide)
       if (bytes === 0) return
       output.varint(bytes === ipv4Bytes ? endpoint.ipv4 : endpoint.ipv6)
       output.varint(bytes)
@@ -275,10 +275,9 @@ export class ConversionV2 implements Conversion {
     } while (scanner.hasMore('}'))
   }
 
-  readonly #oddText = (name: AddressName): void => {
+  readonly #oddText = (name: Buffer): void => {
     this.#beginTag(name.length, this.#reader.scanner.length)
-    const bytes = Buffer.from(name)
-    this.#output.copy(bytes, 0, bytes.length)
+    this.#output.copy(name, 0, name.length)
     this.#endTag()
   }
 
