@@ -16,8 +16,10 @@ import { Session } from 'node:inspector/promises'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { kernelCases } from './kernels/cases.ts'
+import { jaegerKernelCases } from './kernels/jaeger.ts'
 import { otlpKernelCases } from './kernels/otlp.ts'
 import { segmentCases } from './kernels/segment.ts'
+import { zipkinJsonCases } from './kernels/zipkin-json.ts'
 import { closeBuses } from './program/buses.ts'
 import { programCases } from './program/cases.ts'
 import { otlpCases } from './program/otlp.ts'
@@ -33,6 +35,8 @@ const hottestCount = 30
 const all: readonly Case[] = [
   ...kernelCases,
   ...otlpKernelCases,
+  ...jaegerKernelCases,
+  ...zipkinJsonCases,
   ...segmentCases,
   ...programCases,
   ...otlpCases,

@@ -8,7 +8,50 @@ import { eventTimeOf } from './jaeger-times'
 import { fieldNumber, length, readLength, readTag, readVarint, skipValue, varint, wireType } from './wire'
 
 /** Adds a KeyValue to the table: 1 key, 2 v_type, 3 v_str, 4 v_bool, 5 v_int64, 6 v_float64, 7 v_binary. */
+@inline
 export function readKeyValue(at: usize, end: usize): bool {
+  return readUsual(at, end) || readAny(at, end)
+}
+
+/**
+ * A tag as nearly all are: the key, the type if it is not the string, the value of this type, lengths below 128. False when
+ * it is another one. What is read behind `end` is somebody else's, and is not used.
+ */
+function readUsual(at: usize, end: usize): bool {
+  const keyBytes = <usize>load<u8>(at, 1)
+  if (load<u8>(at) != 0x0a || keyBytes >= 0x80) return false
+  const key = at + 2
+  at = key + keyBytes
+  if (at >= end) return false
+  let tag = load<u8>(at)
+  let type: u32 = A_TEXT
+  if (tag == 0x10) {
+    type = load<u8>(at, 1)
+    tag = load<u8>(at, 2)
+    at += 2
+  }
+  if (type == A_TEXT) {
+    const bytes = <usize>load<u8>(at, 1)
+    if (tag != 0x1a || bytes >= 0x80 || at + 2 + bytes != end) return false
+    attribute(key, keyBytes, A_TEXT, <u64>(at + 2), bytes)
+    return true
+  }
+  if (type == A_INT) {
+    if (tag != 0x28 || readVarint(at + 1, end) != end) return false
+    attribute(key, keyBytes, A_INT, varint, 0)
+    return true
+  }
+  if (type == A_BOOL) {
+    if (tag != 0x20 || at + 2 != end || load<u8>(at, 1) > 1) return false
+    attribute(key, keyBytes, A_BOOL, <u64>load<u8>(at, 1), 0)
+    return true
+  }
+  if (type != A_DOUBLE || tag != 0x31 || at + 9 != end) return false
+  attribute(key, keyBytes, A_DOUBLE, load<u64>(at, 1), 0)
+  return true
+}
+
+function readAny(at: usize, end: usize): bool {
   let key: usize = 0
   let keyBytes: usize = 0
   let type: u32 = 0

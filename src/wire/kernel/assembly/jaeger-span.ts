@@ -97,7 +97,11 @@ export function tablesBegin(max: i32): i32 {
 export function spanForget(): void {
   referenceCount = 0
   attributesForget()
-  memory.fill(span, 0, 64)
+  const none = i64x2.splat(0)
+  store<v128>(span, none)
+  store<v128>(span, none, 16)
+  store<v128>(span, none, 32)
+  store<v128>(span, none, 48)
 }
 
 export function referencesForget(): void {

@@ -5,6 +5,7 @@
 import { A_BOOL, A_BYTES, A_DOUBLE, A_INT, A_TEXT } from './attributes'
 import { reference } from './jaeger-span'
 import {
+  Compact,
   T_BOOL,
   T_DOUBLE,
   T_I32,
@@ -20,6 +21,7 @@ import {
   fieldId,
   fieldType,
   integer,
+  isCompact,
   readBool,
   readDouble,
   readField,
@@ -49,7 +51,96 @@ export function readStructs<P>(at: usize, end: usize): usize {
 }
 
 /** Tag: 1 key, 2 vType (0 string, 1 double, 2 bool, 3 long, 4 binary), 3 vStr, 4 vDouble, 5 vBool, 6 vLong, 7 vBinary. */
+@inline
 export function readTag<P>(at: usize, end: usize): usize {
+  const next = isCompact<P>() ? readUsualCompact(at, end) : readUsualBinary(at, end)
+  return next != 0 && next <= end ? next : readAnyTag<P>(at, end)
+}
+
+/**
+ * A tag as nearly all are: key, type and the value of this type, lengths below 128. 0 when it is another one. What is read
+ * behind `end` is somebody else's, and is not used.
+ */
+function readUsualCompact(at: usize, end: usize): usize {
+  const keyBytes = <usize>load<u8>(at, 1)
+  if (load<u8>(at) != 0x18 || keyBytes >= 0x80) return 0
+  tagKey = at + 2
+  tagKeyBytes = keyBytes
+  at += keyBytes + 2
+  if (at >= end || load<u8>(at) != 0x15) return 0
+  const type = load<u8>(at, 1)
+  const head = load<u8>(at, 2)
+  if (type == 0) {
+    const bytes = <usize>load<u8>(at, 3)
+    if (head != 0x18 || bytes >= 0x80) return 0
+    tagType = A_TEXT
+    tagValue = <u64>(at + 4)
+    tagValueBytes = bytes
+    at += bytes + 4
+  } else {
+    tagValueBytes = 0
+    if (type == 6) {
+      if (head != 0x46) return 0
+      at = readI64<Compact>(at + 3, end)
+      if (at == 0) return 0
+      tagType = A_INT
+      tagValue = <u64>integer
+    } else if (type == 4) {
+      if (head != 0x31 && head != 0x32) return 0
+      tagType = A_BOOL
+      tagValue = head == 0x31 ? 1 : 0
+      at += 3
+    } else if (type == 2) {
+      if (head != 0x27) return 0
+      tagType = A_DOUBLE
+      tagValue = load<u64>(at, 3)
+      at += 11
+    } else return 0
+  }
+  return at < end && load<u8>(at) == 0 ? at + 1 : 0
+}
+
+/** The same in the binary protocol, for texts of any length. */
+function readUsualBinary(at: usize, end: usize): usize {
+  if ((load<u32>(at) & 0xffffff) != 0x01000b) return 0
+  const keyBytes = <usize>bswap(load<u32>(at, 3))
+  if (keyBytes > end - at) return 0
+  tagKey = at + 7
+  tagKeyBytes = keyBytes
+  at += keyBytes + 7
+  if (at >= end || (load<u32>(at) & 0xffffff) != 0x020008) return 0
+  const type = bswap(load<u32>(at, 3))
+  const head = load<u32>(at, 7) & 0xffffff
+  if (type == 0) {
+    const bytes = <usize>bswap(load<u32>(at, 10))
+    if (head != 0x03000b || bytes > end - at) return 0
+    tagType = A_TEXT
+    tagValue = <u64>(at + 14)
+    tagValueBytes = bytes
+    at += bytes + 14
+  } else {
+    tagValueBytes = 0
+    if (type == 3) {
+      if (head != 0x06000a) return 0
+      tagType = A_INT
+      tagValue = bswap(load<u64>(at, 10))
+      at += 18
+    } else if (type == 2) {
+      if (head != 0x050002) return 0
+      tagType = A_BOOL
+      tagValue = load<u8>(at, 10) == 1 ? 1 : 0
+      at += 11
+    } else if (type == 1) {
+      if (head != 0x040004) return 0
+      tagType = A_DOUBLE
+      tagValue = bswap(load<u64>(at, 10))
+      at += 18
+    } else return 0
+  }
+  return at < end && load<u8>(at) == 0 ? at + 1 : 0
+}
+
+function readAnyTag<P>(at: usize, end: usize): usize {
   let seen: u32 = 0
   let id: i32 = 0
   let type: i64 = 0
