@@ -23,7 +23,8 @@ import { dropsOf, findSocket } from './socket-table.mjs'
 
 /** The sender's address of a datagram that came without one. */
 const NO_PEER = '0.0.0.0'
-const WAKE_MS = 1
+/** A message to the main thread costs more than most datagrams; nobody waits for an answer to one. */
+const WAKE_MS = 5
 /** The least that Linux takes from a receive buffer for a datagram beside its bytes (`struct sk_buff`). */
 const DATAGRAM_OVERHEAD_BYTES = 128
 
@@ -64,8 +65,12 @@ class Reader {
   /** Binds the sockets and begins to read; when the port cannot be had, says why and ends. */
   async open() {
     let { port } = this.#start
+    let bufferBytes = Number.POSITIVE_INFINITY
     for (const { address, family } of this.#start.addresses) {
       const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4' })
+      /** @type {Bound} */
+      const bound = { socket, known: undefined, drops: 0, passedBytes: 0 }
+      socket.on('message', (bytes, { address }) => this.#onMessage(bound, bytes, address))
       try {
         await bind(socket, address, port)
       } catch (error) {
@@ -77,13 +82,10 @@ class Reader {
         this.#close()
         return
       }
+      bufferBytes = Math.min(bufferBytes, growBuffer(socket, this.#start.bufferBytes))
       port = socket.address().port
-      this.#bound.push({ socket, known: findSocket(family === 6 ? 6 : 4, port), drops: 0, passedBytes: 0 })
-    }
-    let bufferBytes = Number.POSITIVE_INFINITY
-    for (const bound of this.#bound) {
-      bufferBytes = Math.min(bufferBytes, growBuffer(bound.socket, this.#start.bufferBytes))
-      bound.socket.on('message', (bytes, { address }) => this.#onMessage(bound, bytes, address))
+      bound.known = findSocket(family === 6 ? 6 : 4, port)
+      this.#bound.push(bound)
     }
     this.#counting = setInterval(() => void this.#look(), this.#start.countMs)
     this.#port.on('message', (/** @type {ReaderOrder} */ order) => {
@@ -148,7 +150,7 @@ class Reader {
     else if (!this.#ring.put(source, bytes, peer)) this.#ring.dropped('queue', 1)
   }
 
-  /** The main thread is woken once in a millisecond at most: a message costs more than most datagrams. */
+  /** Wakes the main thread a little later, so that it takes several datagrams at once. */
   #endTurn = () => {
     this.#taken = 0
     if (this.#waking || !this.#ring.isReaderWaiting) return
@@ -252,10 +254,15 @@ function growBuffer(socket, bytes) {
  * @param {Buffer} buffer
  */
 function readNow(descriptor, buffer) {
+  const { stackTraceLimit } = Error
+  // The end of a backlog is an exception each time, and nobody reads where it came from.
+  Error.stackTraceLimit = 0
   try {
     return readSync(descriptor, buffer, 0, buffer.length, null)
   } catch {
     return -1
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
 }
 
@@ -270,7 +277,5 @@ function withoutZone(address) {
 }
 
 if (parentPort !== null) {
-  // The end of a backlog is an exception each time, and nobody reads where it came from.
-  Error.stackTraceLimit = 0
   await new Reader(workerData, parentPort).open()
 }
