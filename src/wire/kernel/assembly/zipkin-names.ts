@@ -5,31 +5,35 @@
 
 import { sameBytes } from './memory'
 
-const RESOURCE_NAMES =
-  'service.name cloud.provider cloud.account.id cloud.region cloud.availability_zone cloud.platform ' +
-  'aws.ecs.container.arn aws.ecs.cluster.arn aws.ecs.launchtype aws.ecs.task.arn aws.ecs.task.family ' +
-  'aws.ecs.task.revision aws.eks.cluster.arn aws.log.group.names aws.log.group.arns aws.log.stream.names ' +
-  'aws.log.stream.arns container.name container.id container.runtime container.image.name container.image.tag ' +
-  'deployment.environment device.id device.model.identifier device.model.name device.manufacturer faas.name faas.id ' +
-  'faas.version faas.instance faas.max_memory host.id host.name host.type host.arch host.image.name host.image.id ' +
-  'host.image.version k8s.cluster.name k8s.node.name k8s.node.uid k8s.namespace.name k8s.pod.uid k8s.pod.name ' +
-  'k8s.container.name k8s.container.restart_count k8s.replicaset.uid k8s.replicaset.name k8s.deployment.uid ' +
-  'k8s.deployment.name k8s.statefulset.uid k8s.statefulset.name k8s.daemonset.uid k8s.daemonset.name k8s.job.uid ' +
-  'k8s.job.name k8s.cronjob.uid k8s.cronjob.name os.type os.description os.name os.version process.pid ' +
-  'process.executable.name process.executable.path process.command process.command_line process.command_args ' +
-  'process.owner process.runtime.name process.runtime.version process.runtime.description service.namespace ' +
-  'service.instance.id service.version telemetry.sdk.name telemetry.sdk.language telemetry.sdk.version ' +
-  'telemetry.auto.version webengine.name webengine.version webengine.description opencensus.starttime ' +
-  'opencensus.exporterversion opencensus.resourcetype'
-const OTHER_NAMES =
-  'otlp.service.name.source otel.scope.name otel.scope.version otel.library.name otel.library.version ' +
-  'w3c.tracestate span.kind otel.status_code otel.status_description error census.status_code ' +
-  'census.status_description opencensus.status_description http.status_code http.status_message'
+// One literal each: a text that is put together at run time would lie where the arena does.
+const RESOURCE_NAMES = `
+  service.name cloud.provider cloud.account.id cloud.region cloud.availability_zone cloud.platform
+  aws.ecs.container.arn aws.ecs.cluster.arn aws.ecs.launchtype aws.ecs.task.arn aws.ecs.task.family
+  aws.ecs.task.revision aws.eks.cluster.arn aws.log.group.names aws.log.group.arns aws.log.stream.names
+  aws.log.stream.arns container.name container.id container.runtime container.image.name container.image.tag
+  deployment.environment device.id device.model.identifier device.model.name device.manufacturer faas.name faas.id
+  faas.version faas.instance faas.max_memory host.id host.name host.type host.arch host.image.name host.image.id
+  host.image.version k8s.cluster.name k8s.node.name k8s.node.uid k8s.namespace.name k8s.pod.uid k8s.pod.name
+  k8s.container.name k8s.container.restart_count k8s.replicaset.uid k8s.replicaset.name k8s.deployment.uid
+  k8s.deployment.name k8s.statefulset.uid k8s.statefulset.name k8s.daemonset.uid k8s.daemonset.name k8s.job.uid
+  k8s.job.name k8s.cronjob.uid k8s.cronjob.name os.type os.description os.name os.version process.pid
+  process.executable.name process.executable.path process.command process.command_line process.command_args
+  process.owner process.runtime.name process.runtime.version process.runtime.description service.namespace
+  service.instance.id service.version telemetry.sdk.name telemetry.sdk.language telemetry.sdk.version
+  telemetry.auto.version webengine.name webengine.version webengine.description opencensus.starttime
+  opencensus.exporterversion opencensus.resourcetype
+`
+const OTHER_NAMES = `
+  otlp.service.name.source otel.scope.name otel.scope.version otel.library.name otel.library.version w3c.tracestate
+  span.kind otel.status_code otel.status_description error census.status_code census.status_description
+  opencensus.status_description http.status_code http.status_message
+`
 /** Names that the translation gives itself. */
-const OWN_NAMES =
-  'net.host.ip net.host.port peer.service net.peer.ip net.peer.port component otel.zipkin.absentField.startTime ' +
-  'zipkin.debug zipkin.shared zipkin.kind zipkin.timestamp zipkin.duration zipkin.localEndpoint.serviceName ' +
-  'zipkin.localEndpoint.ipv4 zipkin.remoteEndpoint.ipv4 zipkin.endpoint zipkin.endpoints serviceName ipv4 ipv6 port'
+const OWN_NAMES = `
+  net.host.ip net.host.port peer.service net.peer.ip net.peer.port component otel.zipkin.absentField.startTime
+  zipkin.debug zipkin.shared zipkin.kind zipkin.timestamp zipkin.duration zipkin.localEndpoint.serviceName
+  zipkin.localEndpoint.ipv4 zipkin.remoteEndpoint.ipv4 zipkin.endpoint zipkin.endpoints serviceName ipv4 ipv6 port
+`
 
 /** Roles: a name's place in the lists. Those below RESOURCE_ROLES are the resource's. */
 export const SERVICE_NAME: i32 = 0
@@ -101,10 +105,11 @@ function addNames(to: usize, role: i32, list: string): usize {
   let start = to
   for (let i = 0; i <= list.length; i++) {
     const char = i == list.length ? 0x20 : list.charCodeAt(i)
-    if (char != 0x20) {
+    if (char > 0x20) {
       store<u8>(to++, char)
       continue
     }
+    if (to == start) continue
     store<u32>(names + (<usize>role << 3), <u32>start)
     store<u32>(names + (<usize>role << 3), <u32>(to - start), 4)
     if (role < NET_HOST_IP) addHash(hashOf(start, to - start), role)

@@ -45,7 +45,7 @@ import * as name from './zipkin-names'
 import { roleName, roleNameBytes } from './zipkin-names'
 import { closeEndpoints, closeSpan, openEndpoints, openSpan, requestBegin, requestEnd, writeEndpoint, writeEvent } from './zipkin-otlp'
 import * as z from './zipkin-span'
-import { ENDPOINT, finishSpan, local, nsOf, remote, setTimes, setTimesFrom, span, spanBegin, tag } from './zipkin-span'
+import { clear, finishSpan, local, nsOf, remote, setTimes, setTimesFrom, span, spanBegin, tag } from './zipkin-span'
 
 const SPAN_MORE: usize = 256
 
@@ -64,6 +64,7 @@ export function translateThrift<P>(at: usize, bytes: usize, itemsMax: u32, outpu
   at = readList<P>(at, end)
   if (at == 0) return E_THRIFT
   const spans = elementCount
+  hostBytes = 0
   if (spans != 0 && elementType != T_STRUCT) {
     fault(at)
     return E_THRIFT
@@ -71,22 +72,39 @@ export function translateThrift<P>(at: usize, bytes: usize, itemsMax: u32, outpu
   if (spans > itemsMax) return E_ITEMS
   let code = requestBegin(spans, outputBytesMax, bytes + <usize>spans * SPAN_MORE)
   for (let i: u32 = 0; i < spans && code == 0; i++) {
-    at = readSpan<P>(at, end)
+    const spanAt = at
+    at = readSpan<P>(spanAt, end, false)
+    if (isOutOfOrder) at = readSpan<P>(spanAt, end, true)
     if (at == 0) return E_THRIFT
     code = writeSpan<P>(end)
   }
   return code != 0 ? code : requestEnd()
 }
 
-/** Reads the span's own fields and notes its lists, whose end is looked for. */
-function readSpan<P>(at: usize, end: usize): usize {
+/** Whether the span's lists came more than once or in another order than most writers', or its addresses did; it is then read again. */
+let isOutOfOrder = false
+
+/**
+ * Reads a span. Its annotations are read where they stand, and the binary ones, whose meaning depends on them, behind them;
+ * with `isLate` both are read at the end of the span.
+ */
+function readSpan<P>(at: usize, end: usize, isLate: bool): usize {
   spanBegin(true)
+  hostBegin()
+  annotationsAt = 0
   annotationCount = 0
+  binaryAt = 0
   binaryCount = 0
+  componentAt = 0
+  componentBytes = 0
+  bestAddress = 0
+  remoteBinary = -1
+  isOutOfOrder = false
   let id: i32 = 0
   while (true) {
     at = readField<P>(at, end, id)
-    if (at == 0 || fieldType == T_STOP) return at
+    if (at == 0) return 0
+    if (fieldType == T_STOP) break
     id = fieldId
     const type = fieldType
     if (type == T_I64 && id != 3) {
@@ -103,13 +121,23 @@ function readSpan<P>(at: usize, end: usize): usize {
       if (at == 0) return 0
       store<u8>(span, boolean ? 1 : 0, z.DEBUG)
     } else if (type == T_LIST && (id == 6 || id == 8)) {
-      at = noteList<P>(at, end, id)
+      if (!isLate && (binaryAt != 0 || (id == 6 && annotationsAt != 0))) {
+        isOutOfOrder = true
+        return 0
+      }
+      at = readLists<P>(at, end, id, isLate)
       if (at == 0) return 0
     } else {
       at = skipField<P>(at, end)
       if (at == 0) return 0
     }
   }
+  if (isLate) {
+    if (readAnnotations<P>(annotationsAt, end) == 0) return 0
+    chooseRemote<P>(binaryAt, end)
+    if (readBinaries<P>(binaryAt, end) == 0) return 0
+  }
+  return at
 }
 
 function setNumber(id: i32, value: i64): void {
@@ -121,8 +149,8 @@ function setNumber(id: i32, value: i64): void {
   else if (id == 11) store<u64>(span, value, z.DURATION)
 }
 
-/** Notes where a list's elements begin, unless they are no structs; the address behind it. */
-function noteList<P>(at: usize, end: usize, id: i32): usize {
+/** Notes where a list's elements begin, unless they are no structs, and reads them if they are not late. The address behind it. */
+function readLists<P>(at: usize, end: usize, id: i32, isLate: bool): usize {
   const first = readList<P>(at, end)
   if (first == 0) return 0
   const count = elementType == T_STRUCT ? elementCount : 0
@@ -133,13 +161,14 @@ function noteList<P>(at: usize, end: usize, id: i32): usize {
     binaryAt = first
     binaryCount = count
   }
-  return skipField<P>(at, end)
+  if (isLate || count == 0) {
+    return skipField<P>(at, end)
+  }
+  return id == 6 ? readAnnotations<P>(first, end) : readBinaries<P>(first, end)
 }
 
 /** Writes the span that was read. 0 or a code. */
 function writeSpan<P>(end: usize): i32 {
-  hostBegin()
-  if (!readAnnotations<P>(end) || !readBinaries<P>(end)) return E_THRIFT
   copyHost(local, ownHost)
   // Without a name of its host, a local component stands for the service.
   if (load<u32>(local, z.E_NAME_BYTES) == 0) {
@@ -159,26 +188,36 @@ function writeSpan<P>(end: usize): i32 {
 // ---- hosts ----------------------------------------------------------------------------------------------------------------------
 
 /** The host of the annotation at hand. */
-const host = memory.data(40)
+const host = memory.data(32)
 /** The first host that the span has. */
-const firstHost = memory.data(40)
+const firstHost = memory.data(32)
 /** The one that is the local endpoint. */
-const ownHost = memory.data(40)
+const ownHost = memory.data(32)
 /** How well the local endpoint is known: 1 some host, 2 one with a name, 3 a tag's with a name, 4 that of a core annotation. */
 let localRank: i32 = 0
+/** Whether there is a host at hand that says something, and whether the span had one before. */
+let isHost = false
 let hasHost = false
+/** The host at hand as it came, and whether it says something; the next one is mostly the same. */
+let hostAt: usize = 0
+let hostBytes: usize = 0
+let isHostFull = false
+/** The rank at which the host at hand was considered last. */
+let consideredRank: i32 = 0
 /** Whether some host may be another one than the local endpoint. */
 let hostsDiffer = false
 
 function hostBegin(): void {
   localRank = 0
+  consideredRank = 0
   hasHost = false
   hostsDiffer = false
-  memory.fill(ownHost, 0, ENDPOINT)
+  clear(ownHost)
 }
 
 function copyHost(to: usize, from: usize): void {
-  memory.copy(to, from, ENDPOINT)
+  store<v128>(to, load<v128>(from))
+  store<v128>(to, load<v128>(from, 16), 16)
   if (load<u32>(to, z.E_IPV4_BYTES) != 0) store<u32>(to, <u32>(to + z.E_IPV4_VALUE), z.E_IPV4)
 }
 
@@ -192,19 +231,17 @@ function sameHost(a: usize, b: usize): bool {
   return sameText(a + z.E_NAME, b + z.E_NAME) && sameText(a + z.E_IPV6, b + z.E_IPV6)
 }
 
-function isEmpty(endpoint: usize): bool {
-  return (load<u32>(endpoint, z.E_NAME_BYTES) | load<u32>(endpoint, z.E_IPV4_BYTES) | load<u32>(endpoint, z.E_IPV6_BYTES) | load<u32>(endpoint, z.E_PORT)) == 0
-}
-
 /** Whether the host at hand says something that the span's own endpoint does not. */
 @inline
 function isOther(): bool {
-  return !isEmpty(host) && !sameHost(host, ownHost)
+  return isHost && !sameHost(host, ownHost)
 }
 
 /** The host at hand may be the local endpoint: the first of the highest rank is, of tags the last. */
 function considerHost(rank: i32): void {
-  if (isEmpty(host)) return
+  // A tag's host counts anew, unless better ones are known.
+  if (!isHost || (rank <= consideredRank && (rank != 3 || localRank > 3))) return
+  consideredRank = rank
   if (!hasHost) {
     hasHost = true
     copyHost(firstHost, host)
@@ -216,7 +253,24 @@ function considerHost(rank: i32): void {
 }
 
 function readHost<P>(at: usize, end: usize): usize {
-  memory.fill(host, 0, ENDPOINT)
+  if (hostBytes != 0 && end - at >= hostBytes && sameBytes(at, hostAt, hostBytes)) {
+    isHost = isHostFull
+    return at + hostBytes
+  }
+  const start = at
+  hostBytes = 0
+  at = parseHost<P>(at, end)
+  if (at == 0) return 0
+  hostAt = start
+  hostBytes = at - start
+  consideredRank = 0
+  isHostFull = (load<u32>(host, z.E_NAME_BYTES) | load<u32>(host, z.E_IPV4_BYTES) | load<u32>(host, z.E_IPV6_BYTES) | load<u32>(host, z.E_PORT)) != 0
+  isHost = isHostFull
+  return at
+}
+
+function parseHost<P>(at: usize, end: usize): usize {
+  clear(host)
   let id: i32 = 0
   while (true) {
     at = readField<P>(at, end, id)
@@ -256,7 +310,7 @@ let firstUs: i64 = 0
 let lastUs: i64 = 0
 
 function readAnnotation<P>(at: usize, end: usize): usize {
-  memory.fill(host, 0, ENDPOINT)
+  isHost = false
   annotationUs = 0
   valueAt = at
   valueBytes = 0
@@ -295,19 +349,19 @@ function readCore(): void {
 }
 
 /** Kind, times and the best host from all annotations. */
-function readAnnotations<P>(end: usize): bool {
-  let at = annotationsAt
+function readAnnotations<P>(at: usize, end: usize): usize {
   firstUs = i64.MAX_VALUE
   lastUs = i64.MIN_VALUE
   for (let i: u32 = 0; i < annotationCount; i++) {
     at = readAnnotation<P>(at, end)
-    if (at == 0) return false
+    if (at == 0) return 0
     firstUs = min(firstUs, annotationUs)
     lastUs = max(lastUs, annotationUs)
     if (coreKind != 0 && load<u32>(span, z.KIND) == 0) store<u32>(span, coreKind, z.KIND)
     considerHost(coreKind != 0 ? 4 : 2)
   }
-  return true
+  // Any address but 0 says that all is well, with no annotation too.
+  return max(at, 1)
 }
 
 /** Events, without the core annotations that the span's kind, start, end and endpoint say already. 0 or a code. */
@@ -339,7 +393,7 @@ let componentBytes: usize = 0
 let remoteBinary: i32 = -1
 
 function readBinary<P>(at: usize, end: usize): usize {
-  memory.fill(host, 0, ENDPOINT)
+  isHost = false
   keyAt = at
   keyBytes = 0
   valueAt = at
@@ -370,7 +424,7 @@ function readBinary<P>(at: usize, end: usize): usize {
 
 /** For an address (sa, ca, ma with a host and the value true): how well it suits the span's kind, 1 to 3. Else 0. */
 function addressRank(): i32 {
-  if (keyBytes != 2 || binaryType != 0 || valueBytes != 1 || load<u8>(valueAt) != 1 || isEmpty(host)) return 0
+  if (keyBytes != 2 || binaryType != 0 || valueBytes != 1 || load<u8>(valueAt) != 1 || !isHost) return 0
   const key = load<u16>(keyAt)
   const kind = load<u32>(span, z.KIND)
   if (key == 0x6173) return kind <= 1 ? 3 : -1
@@ -380,20 +434,23 @@ function addressRank(): i32 {
 }
 
 /** Tags, the remote endpoint, and the best host. */
-function readBinaries<P>(end: usize): bool {
-  componentAt = 0
-  componentBytes = 0
-  remoteBinary = -1
-  chooseRemote<P>(end)
-  let at = binaryAt
+function readBinaries<P>(at: usize, end: usize): usize {
   for (let i: u32 = 0; i < binaryCount; i++) {
     at = readBinary<P>(at, end)
-    if (at == 0) return false
-    if (<i32>i == remoteBinary) {
+    if (at == 0) return 0
+    const rank = addressRank()
+    if (rank > bestAddress && bestAddress != 0) {
+      // One before was taken, and should have been an attribute.
+      isOutOfOrder = true
+      return 0
+    }
+    if (rank > bestAddress || <i32>i == remoteBinary) {
+      bestAddress = rank
+      remoteBinary = <i32>i
       copyHost(remote, host)
       continue
     }
-    if (addressRank() != 0) hostsDiffer = true
+    if (rank != 0) hostsDiffer = true
     else considerHost(3)
     if (keyBytes == 2 && load<u16>(keyAt) == 0x636c) {
       if (binaryType == 6) {
@@ -405,18 +462,19 @@ function readBinaries<P>(end: usize): bool {
     }
     binaryTag()
   }
-  return true
+  return max(at, 1)
 }
 
-/** The address that suits best, the first of its like. */
-function chooseRemote<P>(end: usize): void {
-  let at = binaryAt
-  let best: i32 = 0
+/** The rank of the remote endpoint so far. */
+let bestAddress: i32 = 0
+
+/** Looks for the address that suits best, the first of its like. */
+function chooseRemote<P>(at: usize, end: usize): void {
   for (let i: u32 = 0; i < binaryCount && at != 0; i++) {
     at = readBinary<P>(at, end)
     const rank = at == 0 ? 0 : addressRank()
-    if (rank <= best) continue
-    best = rank
+    if (rank <= bestAddress) continue
+    bestAddress = rank
     remoteBinary = <i32>i
   }
 }
