@@ -65,7 +65,7 @@ export interface JaegerOptions {
   readonly spansMax?: number
   /** The fields that protobuf alone has, and batches without a process. */
   readonly via?: 'proto' | 'thrift'
-  /** Never the same key twice in one list of tags. */
+  /** Never the same key twice in one list of tags, and no tag `service.name` of a process. */
   readonly isDistinct?: boolean
 }
 
@@ -192,7 +192,9 @@ class Maker {
   }
 
   #process(): JaegerProcess {
-    return { serviceName: this.#random.pick(SERVICES), tags: this.#tags(6) }
+    // The name of the service is a tag in OTLP.
+    const tags = this.#tags(6).filter(({ key }) => !this.#isDistinct || key !== 'service.name')
+    return { serviceName: this.#random.pick(SERVICES), tags }
   }
 
   #tags(countMax: number): JaegerTag[] {
