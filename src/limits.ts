@@ -25,7 +25,10 @@ export const limits = {
   unknownBytesMax: 64 * KiB,
   /** Bytes that one request may become by its stamps, by symbols repeated for each guid (2.0), by translation. Over it: 413. */
   expandedBytesMax: 64 * MiB,
-  /** Levels of messages below an OTLP request, in JSON too; of any JSON under a key that is not known. Values nest in values; most readers of protobuf stop here too. */
+  /**
+   * Levels of messages below an OTLP request, in JSON too; of any JSON under a key that is not known. Values nest in values;
+   * most readers of protobuf stop here too.
+   */
   otlpNestingMax: 100,
   /** Records that one OTLP request may become. Over it: 413. */
   requestRecordsMax: 100_000,
