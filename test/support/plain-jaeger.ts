@@ -32,9 +32,14 @@ interface Tree {
   readonly [field: string]: unknown
 }
 
-const requestType = protoRoot(['jaeger/api_v2/collector.proto'])
-  .resolveAll()
-  .lookupType('jaeger.api_v2.PostSpansRequest')
+const root = protoRoot(['jaeger/api_v2/collector.proto'])
+// Texts are read as bytes, so that one which is not UTF-8 can be looked at instead of failing.
+for (const name of ['KeyValue', 'Process', 'Span']) {
+  for (const field of root.lookupType(`jaeger.api_v2.${name}`).fieldsArray) {
+    if (field.type === 'string') field.type = 'bytes'
+  }
+}
+const requestType = root.resolveAll().lookupType('jaeger.api_v2.PostSpansRequest')
 
 /** The spans of a PostSpansRequest. Throws when it is none, when a span has no process, time or id, or the batch has a process. */
 export function spansOfJaeger(bytes: Uint8Array): PlainJaegerSpan[] {
@@ -65,7 +70,7 @@ function spanOf(span: Tree): PlainJaegerSpan {
     })),
     process: { serviceName: textOf(process['serviceName']), tags: tagsOf(process, 'tags') },
     processId: textOf(span['processId']),
-    warnings: (span['warnings'] ?? []) as string[],
+    warnings: ((span['warnings'] as unknown[] | undefined) ?? []).map(textOf),
   }
 }
 
@@ -107,7 +112,7 @@ function nanosOf(time: unknown): bigint {
 }
 
 function textOf(text: unknown): string {
-  return typeof text === 'string' ? text : ''
+  return Buffer.from((text as Uint8Array | undefined) ?? []).toString()
 }
 
 function treeOf(tree: unknown): Tree {

@@ -206,6 +206,11 @@ test('kind, status, trace state and scope become tags', () => {
   ])
   const kinds = [0, 1, 2, 3, 4, 5, 6].map((kind) => spanOf({ kind }).tags.map(([, value]) => value))
   assert.deepEqual(kinds, [[], ['internal'], ['server'], ['client'], ['producer'], ['consumer'], []])
+  // Readers look for the version only where there is a name.
+  assert.deepEqual(spanOf({}, { version: '1' }).tags, [
+    ['otel.scope.name', ''],
+    ['otel.scope.version', '1'],
+  ])
   assert.deepEqual(spanOf({ status: { code: 1 } }).tags, [['otel.status_code', 'OK']])
 })
 

@@ -1,10 +1,10 @@
 // One span of OTLP as one of Jaeger's. Sources: OpenTelemetry specification "OpenTelemetry to Jaeger Transformation" and
 // "Mapping to non-OTLP Formats" (names of dropped counts); opentelemetry-collector-contrib pkg/translator/jaeger v0.145.0,
-// traces_to_jaegerproto.go; of the same, pkg/translator/zipkin v0.145.0, for `otlp.link.N`.
+// traces_to_jaegerproto.go.
 //
-// Beyond the Collector, what a reference cannot say of a link is kept in a tag `otlp.link.N`, dropped counts in tags, the
-// name of an event also when it has an attribute `event`, and what the translation from Jaeger has put into attributes
-// (flags, warnings, process id) goes back to its field.
+// Beyond the Collector, dropped counts and an end that the duration cannot say are kept in tags, the name of an event also
+// when it has an attribute `event`, and what the translation from Jaeger has put into attributes (flags, warnings, process
+// id) goes back to its field.
 //
 //   Span of OTLP: 1 trace_id, 2 span_id, 3 trace_state, 4 parent_span_id, 5 name, 6 kind, 7 start_time_unix_nano,
 //   8 end_time_unix_nano, 9 attributes, 10 dropped_attributes_count, 11 events, 12 dropped_events_count, 13 links,
@@ -13,19 +13,18 @@
 //   9 logs, 10 process, 11 process_id, 12 warnings
 
 import { ANY_INT, ANY_LIST, ANY_TEXT, anyAt, anyBits, anyBytes, anyKind, bytesOf, isText, keep, next, readPair, readValue } from './otlp-to-jaeger-any'
-import { putByte, putDigits, putHex, putKept, putMember, putUnsigned } from './otlp-to-jaeger-json'
+import { putUnsigned } from './otlp-to-jaeger-json'
+import { idAt, putLinkTags, putReferences, zeros } from './otlp-to-jaeger-links'
 import { closeText, openText, putAttribute, putIntTag, putTextTag, putTrueTag, putWordTag } from './otlp-to-jaeger-tags'
 import { sameBytes } from './memory'
 import { keyAt, keyBytes, readKey } from './otlp-schema'
-import { close, open, putBytes, putTag, putText, putVarint, room, varint64Bytes } from './output'
+import { close, open, putTag, putText, putVarint, room, varint64Bytes } from './output'
 import { fieldNumber, length, readLength, readTag, readVarint, skipValue, varint, wireType } from './wire'
 
 const TAGS: u32 = 0x42
 const FIELDS: u32 = 0x12
 const STATUS_OK: u32 = 1
 const STATUS_ERROR: u32 = 2
-const CHILD_OF: u32 = 0
-const FOLLOWS_FROM: u32 = 1
 const SECOND_NS: u64 = 1000000000
 
 const key_scopeName = keep('otel.scope.name')
@@ -36,28 +35,20 @@ const key_description = keep('otel.status_description')
 const key_error = keep('error')
 const key_traceState = keep('w3c.tracestate')
 const key_event = keep('event')
-const key_refType = keep('opentracing.ref_type')
 export const key_attributesDropped = keep('otel.dropped_attributes_count')
 const key_eventsDropped = keep('otel.dropped_events_count')
 const key_linksDropped = keep('otel.dropped_links_count')
-const key_link = keep('otlp.link.')
 const key_end = keep('otlp.end_time_unix_nano')
 const key_flags = keep('jaeger.flags')
 const key_processId = keep('jaeger.process_id')
 const key_warnings = keep('@jaeger@warnings')
 const word_ok = keep('OK')
 const word_error = keep('ERROR')
-const word_childOf = keep('child_of')
-const word_followsFrom = keep('follows_from')
 const word_internal = keep('internal')
 const word_server = keep('server')
 const word_client = keep('client')
 const word_producer = keep('producer')
 const word_consumer = keep('consumer')
-
-/** An id that is absent. */
-const zeros = memory.data(16)
-const linkKey = memory.data(32)
 
 // The scope at hand.
 let scopeNameAt: usize = 0
@@ -190,11 +181,6 @@ function readSpanBytes(field: u32, at: usize, bytes: usize): void {
   }
 }
 
-@inline
-function idAt(at: usize, bytes: usize): usize {
-  return bytes == 0 ? zeros : at
-}
-
 function readStatus(at: usize, end: usize): void {
   for (let message = next(at, end, 2); message != 0; message = next(message + length, end, 2)) {
     messageAt = message
@@ -275,7 +261,7 @@ export function putSpan(at: usize, end: usize): void {
   putText(0x0a, traceId, 16)
   putText(0x12, spanId, 8)
   if (nameBytes != 0) putText(0x1a, nameAt, nameBytes)
-  putReferences(at, end)
+  putReferences(at, end, traceId, parentId)
   if (!room(64)) return
   if (flagsPair != 0) {
     putTag(0x28)
@@ -314,118 +300,13 @@ function putDuration(): bool {
   return whole > most
 }
 
-// The link at hand: 1 trace_id, 2 span_id, 3 trace_state, 4 attributes, 5 dropped_attributes_count.
-let linkTrace: usize = 0
-let linkSpan: usize = 0
-let linkStateAt: usize = 0
-let linkStateBytes: usize = 0
-let linkDropped: u32 = 0
-let linkType: u32 = 0
-/** It has something that a reference does not have. */
-let isLinkRich: bool = false
-
-function readLink(at: usize, end: usize): void {
-  linkTrace = zeros
-  linkSpan = zeros
-  linkStateBytes = 0
-  linkDropped = 0
-  linkType = FOLLOWS_FROM
-  isLinkRich = false
-  let isTyped = false
-  while (at < end) {
-    at = readTag(at, end)
-    if (at == 0) return
-    const field = fieldNumber
-    const type = wireType
-    if (type != 2) {
-      at = skipValue(at, end, type)
-      if (at == 0) return
-      if (field == 5) linkDropped = <u32>varint
-      continue
-    }
-    at = readLength(at, end)
-    if (at == 0) return
-    const bytes = length
-    if (field == 1) linkTrace = idAt(at, bytes)
-    else if (field == 2) linkSpan = idAt(at, bytes)
-    else if (field == 3) {
-      linkStateAt = at
-      linkStateBytes = bytes
-    } else if (field == 4) {
-      if (!isTyped && readType(at, at + bytes)) isTyped = true
-      else isLinkRich = true
-    }
-    at += bytes
-  }
-  if (linkStateBytes != 0 || linkDropped != 0) isLinkRich = true
-}
-
-/** Whether an attribute says nothing but the type of a reference. */
-function readType(at: usize, end: usize): bool {
-  readKey(at, end)
-  if (!isText(keyAt, keyBytes, key_refType)) return false
-  readPair(at, end)
-  if (anyKind != ANY_TEXT) return false
-  const isChild = isText(anyAt, anyBytes, word_childOf)
-  if (isChild) linkType = CHILD_OF
-  return isChild || isText(anyAt, anyBytes, word_followsFrom)
-}
-
-@inline
-function isTraceOfLink(): bool {
-  return load<u64>(linkTrace) == load<u64>(traceId) && load<u64>(linkTrace, 8) == load<u64>(traceId, 8)
-}
-
-/**
- * The parent comes first, and one link to it says the type. Readers take for the parent the first child_of of the trace,
- * else the first follows_from; so when any link is a child_of of the trace, the parent must be one, too.
- */
-function putReferences(at: usize, end: usize): void {
-  const parent = load<u64>(parentId)
-  let parentType = CHILD_OF
-  if (parent != 0) {
-    let isFollowed = false
-    let hasChildOf = false
-    for (let link = next(at, end, 13); link != 0; ) {
-      const linkEnd = link + length
-      readLink(link, linkEnd)
-      if (isTraceOfLink()) {
-        if (linkType == CHILD_OF) hasChildOf = true
-        else if (load<u64>(linkSpan) == parent) isFollowed = true
-      }
-      link = next(linkEnd, end, 13)
-    }
-    if (isFollowed && !hasChildOf) parentType = FOLLOWS_FROM
-    putReference(traceId, parentId, parentType)
-  }
-  let isSaid = parent == 0
-  for (let link = next(at, end, 13); link != 0; ) {
-    const linkEnd = link + length
-    readLink(link, linkEnd)
-    if (!isSaid && linkType == parentType && load<u64>(linkSpan) == parent && isTraceOfLink()) isSaid = true
-    else putReference(linkTrace, linkSpan, linkType)
-    link = next(linkEnd, end, 13)
-  }
-}
-
-/** SpanRef: 1 trace_id, 2 span_id, 3 ref_type. */
-function putReference(trace: usize, span: usize, type: u32): void {
-  if (!room(64)) return
-  putTag(0x22)
-  putVarint(type == CHILD_OF ? 28 : 30)
-  putText(0x0a, trace, 16)
-  putText(0x12, span, 8)
-  if (type == CHILD_OF) return
-  putTag(0x18)
-  putVarint(type)
-}
-
 /**
  * `error` stands before the attributes: of a key that comes twice readers take the last, and an attribute of this name says
  * what went wrong, while `otel.status_code` says that something did.
  */
 function putTags(at: usize, end: usize, isClamped: bool): void {
-  if (scopeNameBytes != 0) putTextTag(TAGS, key_scopeName, scopeNameAt, scopeNameBytes)
+  // Readers look for the version only where there is a name.
+  if (scopeNameBytes + scopeVersionBytes != 0) putTextTag(TAGS, key_scopeName, scopeNameAt, scopeNameBytes)
   if (scopeVersionBytes != 0) putTextTag(TAGS, key_scopeVersion, scopeVersionAt, scopeVersionBytes)
   if (statusCode == STATUS_ERROR) putTrueTag(TAGS, key_error)
   for (let pair = next(at, end, 9); pair != 0; ) {
@@ -443,7 +324,7 @@ function putTags(at: usize, end: usize, isClamped: bool): void {
   if (eventsDropped != 0) putIntTag(TAGS, key_eventsDropped, eventsDropped)
   if (linksDropped != 0) putIntTag(TAGS, key_linksDropped, linksDropped)
   if (isClamped) putEndTag()
-  putLinkTags(at, end)
+  putLinkTags(at, end, TAGS)
 }
 
 function wordOf(number: u32): usize {
@@ -467,48 +348,6 @@ function putEndTag(): void {
   const mark = openText(TAGS, key_end, bytesOf(key_end))
   if (mark == 0) return
   putUnsigned(endNs)
-  closeText(mark)
-}
-
-/** `otlp.link.N`: trace id, span id, trace state, attributes as JSON, their dropped count; N counts all links from 0. */
-function putLinkTags(at: usize, end: usize): void {
-  let number: u32 = 0
-  for (let link = next(at, end, 13); link != 0; number++) {
-    const linkEnd = link + length
-    readLink(link, linkEnd)
-    if (isLinkRich) putLinkTag(number, link, linkEnd)
-    link = next(linkEnd, end, 13)
-  }
-}
-
-function putLinkTag(number: u32, at: usize, end: usize): void {
-  let keyEnd = linkKey + 32
-  let rest = number
-  do {
-    store<u8>(--keyEnd, 0x30 + rest % 10)
-    rest /= 10
-  } while (rest != 0)
-  const prefix = bytesOf(key_link)
-  memory.copy(keyEnd - prefix, key_link, prefix)
-  const mark = openText(TAGS, keyEnd - prefix, linkKey + 32 - keyEnd + prefix)
-  if (mark == 0) return
-  if (!room(linkStateBytes + 96)) return
-  putHex(linkTrace, 16)
-  putByte(0x7c)
-  putHex(linkSpan, 8)
-  putByte(0x7c)
-  putBytes(linkStateAt, linkStateBytes)
-  putByte(0x7c)
-  putByte(0x7b)
-  for (let pair = next(at, end, 4); pair != 0; ) {
-    const pairEnd = pair + length
-    putMember(pair, pairEnd)
-    pair = next(pairEnd, end, 4)
-  }
-  if (!room(2)) return
-  putByte(0x7d)
-  putByte(0x7c)
-  putDigits(linkDropped)
   closeText(mark)
 }
 
