@@ -17,6 +17,7 @@ import * as name from './zipkin-names'
 import { NO_ROLE, ROLES, roleName, roleNameBytes } from './zipkin-names'
 import * as z from './zipkin-span'
 import { slotOf, span } from './zipkin-span'
+import { messageRole, statusCode } from './zipkin-status'
 import { formatIp, formatU64 } from './zipkin-text'
 import { varintBytes, writeVarint } from './wire'
 
@@ -196,14 +197,14 @@ export function closeSpan(): i32 {
     const code = writeLink(link)
     if (code != 0) return code
   }
-  const message = z.messageRole
-  if (z.statusCode != 0 || message != NO_ROLE) {
+  const message = messageRole
+  if (statusCode != 0 || message != NO_ROLE) {
     if (!room(16)) return outputCode
     const mark = open(0x7a)
     putRole(0x12, message)
-    if (z.statusCode != 0 && room(8)) {
+    if (statusCode != 0 && room(8)) {
       putTag(0x18)
-      putVarint(z.statusCode)
+      putVarint(statusCode)
     }
     close(mark)
   }

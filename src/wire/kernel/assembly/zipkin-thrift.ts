@@ -4,18 +4,16 @@
 //                     10 timestamp i64, 11 duration i64, 12 trace_id_high i64
 //   Annotation        1 timestamp i64, 2 value, 3 host
 //   BinaryAnnotation  1 key, 2 value, 3 annotation_type (0 bool, 1 bytes, 2 i16, 3 i32, 4 i64, 5 double, 6 string), 4 host
-//   Endpoint          1 ipv4 i32, 2 port i16 (unsigned), 3 service_name, 4 ipv6
 // No field is required, and one of another type than its own is passed over, as generated readers do.
 //
 // A span of version 1 has no kind and no endpoint of its own: they follow from the annotations cs, cr (client), sr, ss
 // (server), ms (producer) and mr (consumer), from the hosts of annotations, and from the addresses sa, ca and ma.
 
 import { A_BOOL, A_BYTES, A_DOUBLE, A_INT, A_TEXT } from './attributes'
-import { E_ITEMS, E_THRIFT, sameBytes } from './memory'
+import { E_ITEMS, E_THRIFT } from './memory'
 import { outputCode } from './output'
 import {
   T_BOOL,
-  T_I16,
   T_I32,
   T_I64,
   T_LIST,
@@ -32,7 +30,6 @@ import {
   isCompact,
   readBool,
   readField,
-  readI16,
   readI32,
   readI64,
   readList,
@@ -41,11 +38,12 @@ import {
   textAt,
   textBytes,
 } from './thrift'
+import { considerHost, copyHost, host, hostElsewhere, hostNone, hostsBegin, hostsDiffer, hostsForget, isHost, isOther, ownHost, readHost } from './zipkin-hosts'
 import * as name from './zipkin-names'
 import { roleName, roleNameBytes } from './zipkin-names'
 import { closeEndpoints, closeSpan, openEndpoints, openSpan, requestBegin, requestEnd, writeEndpoint, writeEvent } from './zipkin-otlp'
 import * as z from './zipkin-span'
-import { clear, finishSpan, local, nsOf, remote, setTimes, setTimesFrom, span, spanBegin, tag } from './zipkin-span'
+import { finishSpan, local, nsOf, remote, setTimes, setTimesFrom, span, spanBegin, tag } from './zipkin-span'
 
 const SPAN_MORE: usize = 256
 
@@ -64,7 +62,7 @@ export function translateThrift<P>(at: usize, bytes: usize, itemsMax: u32, outpu
   at = readList<P>(at, end)
   if (at == 0) return E_THRIFT
   const spans = elementCount
-  hostBytes = 0
+  hostsForget()
   if (spans != 0 && elementType != T_STRUCT) {
     fault(at)
     return E_THRIFT
@@ -90,7 +88,7 @@ let isOutOfOrder = false
  */
 function readSpan<P>(at: usize, end: usize, isLate: bool): usize {
   spanBegin(true)
-  hostBegin()
+  hostsBegin()
   annotationsAt = 0
   annotationCount = 0
   binaryAt = 0
@@ -185,116 +183,6 @@ function writeSpan<P>(end: usize): i32 {
   return code == 0 ? closeSpan() : code
 }
 
-// ---- hosts ----------------------------------------------------------------------------------------------------------------------
-
-/** The host of the annotation at hand. */
-const host = memory.data(32)
-/** The first host that the span has. */
-const firstHost = memory.data(32)
-/** The one that is the local endpoint. */
-const ownHost = memory.data(32)
-/** How well the local endpoint is known: 1 some host, 2 one with a name, 3 a tag's with a name, 4 that of a core annotation. */
-let localRank: i32 = 0
-/** Whether there is a host at hand that says something, and whether the span had one before. */
-let isHost = false
-let hasHost = false
-/** The host at hand as it came, and whether it says something; the next one is mostly the same. */
-let hostAt: usize = 0
-let hostBytes: usize = 0
-let isHostFull = false
-/** The rank at which the host at hand was considered last. */
-let consideredRank: i32 = 0
-/** Whether some host may be another one than the local endpoint. */
-let hostsDiffer = false
-
-function hostBegin(): void {
-  localRank = 0
-  consideredRank = 0
-  hasHost = false
-  hostsDiffer = false
-  clear(ownHost)
-}
-
-function copyHost(to: usize, from: usize): void {
-  store<v128>(to, load<v128>(from))
-  store<v128>(to, load<v128>(from, 16), 16)
-  if (load<u32>(to, z.E_IPV4_BYTES) != 0) store<u32>(to, <u32>(to + z.E_IPV4_VALUE), z.E_IPV4)
-}
-
-function sameText(a: usize, b: usize): bool {
-  const bytes = load<u32>(a, 4)
-  return bytes == load<u32>(b, 4) && sameBytes(load<u32>(a), load<u32>(b), bytes)
-}
-
-function sameHost(a: usize, b: usize): bool {
-  if (load<u32>(a, z.E_PORT) != load<u32>(b, z.E_PORT) || load<u32>(a, z.E_IPV4_VALUE) != load<u32>(b, z.E_IPV4_VALUE)) return false
-  return sameText(a + z.E_NAME, b + z.E_NAME) && sameText(a + z.E_IPV6, b + z.E_IPV6)
-}
-
-/** Whether the host at hand says something that the span's own endpoint does not. */
-@inline
-function isOther(): bool {
-  return isHost && !sameHost(host, ownHost)
-}
-
-/** The host at hand may be the local endpoint: the first of the highest rank is, of tags the last. */
-function considerHost(rank: i32): void {
-  // A tag's host counts anew, unless better ones are known.
-  if (!isHost || (rank <= consideredRank && (rank != 3 || localRank > 3))) return
-  consideredRank = rank
-  if (!hasHost) {
-    hasHost = true
-    copyHost(firstHost, host)
-  } else if (!hostsDiffer && !sameHost(host, firstHost)) hostsDiffer = true
-  if (load<u32>(host, z.E_NAME_BYTES) == 0) rank = 1
-  if (rank < localRank || (rank == localRank && rank != 3)) return
-  localRank = rank
-  copyHost(ownHost, host)
-}
-
-function readHost<P>(at: usize, end: usize): usize {
-  if (hostBytes != 0 && end - at >= hostBytes && sameBytes(at, hostAt, hostBytes)) {
-    isHost = isHostFull
-    return at + hostBytes
-  }
-  const start = at
-  hostBytes = 0
-  at = parseHost<P>(at, end)
-  if (at == 0) return 0
-  hostAt = start
-  hostBytes = at - start
-  consideredRank = 0
-  isHostFull = (load<u32>(host, z.E_NAME_BYTES) | load<u32>(host, z.E_IPV4_BYTES) | load<u32>(host, z.E_IPV6_BYTES) | load<u32>(host, z.E_PORT)) != 0
-  isHost = isHostFull
-  return at
-}
-
-function parseHost<P>(at: usize, end: usize): usize {
-  clear(host)
-  let id: i32 = 0
-  while (true) {
-    at = readField<P>(at, end, id)
-    if (at == 0 || fieldType == T_STOP) return at
-    id = fieldId
-    const type = fieldType
-    if (type == T_I32 && id == 1) {
-      at = readI32<P>(at, end)
-      store<u32>(host, bswap(<u32>integer), z.E_IPV4_VALUE)
-      store<u32>(host, <u32>(host + z.E_IPV4_VALUE), z.E_IPV4)
-      store<u32>(host, integer == 0 ? 0 : 4, z.E_IPV4_BYTES)
-    } else if (type == T_I16 && id == 2) {
-      at = readI16<P>(at, end)
-      store<u32>(host, <u32>integer & 0xffff, z.E_PORT)
-    } else if (type == T_STRING && (id == 3 || id == 4)) {
-      at = readText<P>(at, end)
-      const part = host + (id == 3 ? z.E_NAME : z.E_IPV6)
-      store<u32>(part, <u32>textAt)
-      store<u32>(part, <u32>textBytes, 4)
-    } else at = skipField<P>(at, end)
-    if (at == 0) return 0
-  }
-}
-
 // ---- annotations ------------------------------------------------------------------------------------------------------------------
 
 /** The annotation at hand. */
@@ -310,7 +198,7 @@ let firstUs: i64 = 0
 let lastUs: i64 = 0
 
 function readAnnotation<P>(at: usize, end: usize): usize {
-  isHost = false
+  hostNone()
   annotationUs = 0
   valueAt = at
   valueBytes = 0
@@ -393,7 +281,7 @@ let componentBytes: usize = 0
 let remoteBinary: i32 = -1
 
 function readBinary<P>(at: usize, end: usize): usize {
-  isHost = false
+  hostNone()
   keyAt = at
   keyBytes = 0
   valueAt = at
@@ -450,7 +338,7 @@ function readBinaries<P>(at: usize, end: usize): usize {
       copyHost(remote, host)
       continue
     }
-    if (rank != 0) hostsDiffer = true
+    if (rank != 0) hostElsewhere()
     else considerHost(3)
     if (keyBytes == 2 && load<u16>(keyAt) == 0x636c) {
       if (binaryType == 6) {
