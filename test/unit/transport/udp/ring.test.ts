@@ -4,6 +4,9 @@ import fc from 'fast-check'
 import { RingReader, RingWriter, recordBytes, ringMemory } from '../../../../src/transport/udp/ring.mjs'
 import { propertyBounds } from '../../../support/random.ts'
 
+/** Bytes of the largest record below. */
+const LARGEST = recordBytes(100, 25)
+
 function ring(bytes: number): { readonly writer: RingWriter; readonly reader: RingReader } {
   const memory = ringMemory(bytes)
   return { writer: new RingWriter(memory), reader: new RingReader(memory) }
@@ -21,13 +24,20 @@ function take(reader: RingReader): { readonly bytes: Buffer; readonly peer: stri
 test('any sequence of puts, takes and new writers is that of a bounded queue', () => {
   const put = fc.record({
     kind: fc.constant('put' as const),
-    bytes: fc.uint8Array({ maxLength: 100 }),
-    peer: fc.constantFrom('', '127.0.0.1', '::1', '2001:db8::ffff:10.0.0.255'),
+    // Records of a few sizes meet the end of the ring, and the tail, exactly.
+    bytes: fc.oneof(
+      fc.constantFrom(8, 24, 56).map((bytes) => new Uint8Array(bytes).fill(bytes)),
+      fc.uint8Array({ maxLength: 100 }),
+    ),
+    peer: fc.constantFrom('', '', '', '127.0.0.1', '::1', '2001:db8::ffff:10.0.0.255'),
   })
   const others = fc.constantFrom({ kind: 'take' as const }, { kind: 'rewrite' as const })
   const property = fc.property(
-    fc.integer({ min: 264, max: 1_000 }),
-    fc.array(fc.oneof({ weight: 6, arbitrary: put }, { weight: 5, arbitrary: others }), { maxLength: 200 }),
+    fc.constantFrom(2 * LARGEST, 280, 320, 384, 1_000),
+    fc.array(fc.oneof({ weight: 6, arbitrary: put }, { weight: 5, arbitrary: others }), {
+      minLength: 50,
+      maxLength: 200,
+    }),
     (size, actions) => {
       const memory = ringMemory(size)
       const reader = new RingReader(memory)
@@ -49,8 +59,11 @@ test('any sequence of puts, takes and new writers is that of a bounded queue', (
             assert.ok(heldBytes < size + 8, 'it holds more than it has room for')
           } else {
             assert.ok(model.length > 0, 'an empty ring refused')
-            // A piece at the end and one before the tail may both be too short for it.
-            assert.ok(heldBytes + 2 * needed >= size, `refused ${needed} with ${heldBytes} of ${size} taken`)
+            // Unused is what is too short for this one, and a piece at the end that was too short for an earlier one.
+            assert.ok(
+              heldBytes + needed + LARGEST >= size,
+              `refused ${needed} with ${heldBytes} of ${size} taken`,
+            )
           }
         }
         assert.equal(reader.isEmpty, model.length === 0)
@@ -73,6 +86,18 @@ test('a full ring refuses, keeps what it has, and takes more once there is room'
   assert.equal(take(reader)?.bytes[0], 1)
   assert.ok(writer.put(datagram(held), 92, ''))
   for (let n = 2; n <= 9; n++) assert.equal(take(reader)?.bytes[0], n)
+  assert.ok(reader.isEmpty)
+})
+
+test('a record that would fill the ring to the last byte is refused', () => {
+  const { writer, reader } = ring(1_040)
+  const put = (): boolean => writer.put(Buffer.alloc(96), 96, '')
+  for (let n = 0; n < 9; n++) assert.ok(put())
+  assert.ok(!put(), 'a tenth of 104 bytes')
+  take(reader)
+  assert.ok(put(), 'to the end, and the next one at 0')
+  assert.ok(!put())
+  for (let n = 0; n < 9; n++) assert.equal(take(reader)?.bytes.length, 96)
   assert.ok(reader.isEmpty)
 })
 
