@@ -17,7 +17,7 @@ export type SpanListener =
 const ARRIVED_MS_MAX = 20_000
 
 /** Port of a listener, from the program's log. */
-export function spanPort({ program }: Running, listener: SpanListener): number {
+export function spanPort({ program }: Pick<Running, 'program'>, listener: SpanListener): number {
   const line = program.logs.find((entry) => entry.msg === 'listening' && entry['listener'] === listener)
   const port = line?.['port']
   if (typeof port !== 'number') throw new Error(`the program does not say on which port ${listener} listens`)
