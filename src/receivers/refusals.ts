@@ -56,9 +56,9 @@ export function describeRefusals(
 
 /**
  * The refusal of a request that is not well-formed as a whole: nothing of it was kept. `message` is what it should have
- * been, in the words of its protocol.
+ * been, in the words of its protocol, `place` where it is not, as far as that is known.
  */
-export function refusalOf(problem: KernelProblem, message: string): GuidepostError {
+export function refusalOf(problem: KernelProblem, message: string, place = ''): GuidepostError {
   switch (problem) {
     case 'memory':
       return retryable('GP_OVERLOADED', 'there is no memory for the request now; try again')
@@ -78,6 +78,6 @@ export function refusalOf(problem: KernelProblem, message: string): GuidepostErr
         `the request has more than ${limits.unknownBytesMax} bytes in fields that are not part of ${message}`,
       )
     default:
-      return permanent('GP_BODY_MALFORMED', `the body is not a well-formed ${message}`)
+      return permanent('GP_BODY_MALFORMED', `the body is not a well-formed ${message}${place}`)
   }
 }

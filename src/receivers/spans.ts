@@ -103,7 +103,10 @@ export class SpanReceiver {
     const { form, message, guid, settings, connection, receivedAtMs } = request
     kernel.begin()
     const problem = load(kernel, request)
-    if (problem !== undefined) return intake.refuse(refusalOf(problem, form.title))
+    if (problem !== undefined) {
+      const place = problem === 'thrift' ? `: it is at fault at byte ${kernel.faultByte}` : ''
+      return intake.refuse(refusalOf(problem, form.title, place))
+    }
     const stamped = stamp(kernel, stamping, settings.rules, guid, intake.recordBytes)
     if (typeof stamped === 'string') return intake.refuse(refusalOf(stamped, form.title))
     const refusal = describeRefusals(kernel, stamped, (row) => nameOf(kernel, row))

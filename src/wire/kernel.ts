@@ -191,6 +191,11 @@ export class Kernel {
     return bytes
   }
 
+  /** At which byte of the payload the last malformed Thrift is at fault. */
+  get faultByte(): number {
+    return (this.#exports.faultAt.value as number) - this.#payloadAt
+  }
+
   useRules(rules: KernelRules): void {
     if (this.#rules === rules) return
     this.#rules = rules

@@ -58,7 +58,10 @@ test('a body that is no batch is answered with 400', async () => {
   for (const body of [Buffer.alloc(0), Buffer.from('{}'), whole.subarray(0, -1), whole.subarray(1)]) {
     const { status, text } = await post(port, '/api/traces', body, type)
     assert.equal(status, 400, `${body.length} bytes`)
-    assert.match(text, /^GP_BODY_MALFORMED: the body is not a well-formed Thrift Batch/)
+    assert.match(
+      text,
+      /^GP_BODY_MALFORMED: the body is not a well-formed Thrift Batch .*: it is at fault at byte \d+\n$/,
+    )
   }
   assert.deepEqual(guidsOf('cut'), [])
 })
