@@ -4,6 +4,7 @@
  *     npm run bench                                all cases but the long ones
  *     npm run bench -- program/kafka               the cases whose name holds one of these texts
  *     npm run bench -- otlp/grpc                   the gateway beside the Collector, with a table of ratios
+ *     npm run bench -- jaeger                      the same for Jaeger's protocols
  *     npm run bench -- --list                      only their names
  *     npm run bench -- soak --seconds 600          memory under steady load
  *     options: --runs N (3), --seconds S (5 of measuring in each run), --connections N (16),
@@ -22,6 +23,7 @@ import { segmentCases } from './kernels/segment.ts'
 import { zipkinJsonCases } from './kernels/zipkin-json.ts'
 import { closeBuses } from './program/buses.ts'
 import { programCases } from './program/cases.ts'
+import { jaegerCases } from './program/jaeger.ts'
 import { otlpCases } from './program/otlp.ts'
 import { soakCases } from './program/soak.ts'
 import type { Case, Figure, RunOptions, TimeWindow } from './support/case.ts'
@@ -40,6 +42,7 @@ const all: readonly Case[] = [
   ...segmentCases,
   ...programCases,
   ...otlpCases,
+  ...jaegerCases,
   ...soakCases,
 ]
 

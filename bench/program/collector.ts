@@ -1,9 +1,11 @@
 /**
- * The OpenTelemetry Collector as the peer: OTLP → guid into the resource → Kafka, each call answered when the broker has
- * acknowledged it. bench/peers/README.md says how it is built.
+ * The OpenTelemetry Collector as the peer: OTLP or Jaeger → guid into the resource → Kafka, each call answered when the
+ * broker has acknowledged it. bench/peers/README.md says how it is built.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -18,35 +20,51 @@ const batchBytesMax = 10_000_000
 
 /**
  * `direct`: the exporter's queue is off and each request is one produce. `batch`: requests are joined for 3 ms by the queue,
- * which answers when the batch was written.
+ * which answers when the batch was written. `unanswered`: the same, but nobody waits for the batch, as is right for
+ * datagrams alone.
  */
-export type CollectorMode = 'direct' | 'batch'
+export type CollectorMode = 'direct' | 'batch' | 'unanswered'
+
+function batchQueue(waits: boolean): string {
+  return (
+    `{enabled: true, wait_for_result: ${waits}, num_consumers: 10, queue_size: 1000000, sizer: items, ` +
+    'batch: {flush_timeout: 3ms, min_size: 2500, max_size: 10000, sizer: items}}'
+  )
+}
 
 const queues: Readonly<Record<CollectorMode, string>> = {
   direct: '{enabled: false}',
-  batch:
-    '{enabled: true, wait_for_result: true, num_consumers: 10, queue_size: 1000000, sizer: items, ' +
-    'batch: {flush_timeout: 3ms, min_size: 2500, max_size: 10000, sizer: items}}',
+  batch: batchQueue(true),
+  unanswered: batchQueue(false),
 }
+
+/** The ways in, each as the receiver that has it and the protocol of that receiver. */
+const entries = {
+  grpc: ['otlp', 'grpc', 'max_recv_msg_size_mib: 64'],
+  http: ['otlp', 'http', `max_request_body_size: ${64 * MiB}`],
+  'jaeger-grpc': ['jaeger', 'grpc', 'max_recv_msg_size_mib: 64'],
+  // This receiver alone closes each connection after one request unless told otherwise.
+  'jaeger-thrift': ['jaeger', 'thrift_http', `keep_alives_enabled: true, max_request_body_size: ${64 * MiB}`],
+  // Its own queue holds 1000 datagrams, and its socket what the system gives unasked: as much as the gateway has instead.
+  'jaeger-udp': ['jaeger', 'thrift_compact', `queue_size: 10000, socket_buffer_size: ${4 * MiB}`],
+} as const
+
+export type CollectorEntry = keyof typeof entries
 
 interface CollectorOptions {
   readonly mode: CollectorMode
+  readonly entry: CollectorEntry
   readonly broker: string
   readonly topic: string
 }
 
-interface Ports {
-  readonly grpc: number
-  readonly http: number
-}
-
 /** Its own defaults are acks 1, no compression, and an answer before delivery: all three are set. */
-function configuration({ mode, broker, topic }: CollectorOptions, { grpc, http }: Ports): string {
+function configuration({ mode, entry, broker, topic }: CollectorOptions, port: number): string {
+  const [receiver, protocol, limits] = entries[entry]
   return `receivers:
-  otlp:
+  ${receiver}:
     protocols:
-      grpc: {endpoint: 127.0.0.1:${grpc}, max_recv_msg_size_mib: 64}
-      http: {endpoint: 127.0.0.1:${http}, max_request_body_size: ${64 * MiB}}
+      ${protocol}: {endpoint: 127.0.0.1:${port}, ${limits}}
 processors:
   resource: {attributes: [{key: guid, from_attribute: k8s.namespace.name, action: upsert}]}
 exporters:
@@ -59,7 +77,7 @@ exporters:
 service:
   telemetry: {logs: {level: warn}, metrics: {level: none}}
   pipelines:
-    traces: {receivers: [otlp], processors: [resource], exporters: [kafka]}
+    traces: {receivers: [${receiver}], processors: [resource], exporters: [kafka]}
 `
 }
 
@@ -72,16 +90,14 @@ function findCollector(): string {
 }
 
 export class Collector {
-  readonly grpcPort: number
-  readonly httpPort: number
+  readonly port: number
   readonly pid: number
   readonly #child: ChildProcess
   readonly #directory: string
   #output = ''
 
-  private constructor(child: ChildProcess, ports: Ports, directory: string) {
-    this.grpcPort = ports.grpc
-    this.httpPort = ports.http
+  private constructor(child: ChildProcess, port: number, directory: string) {
+    this.port = port
     this.pid = child.pid ?? 0
     this.#child = child
     this.#directory = directory
@@ -92,18 +108,19 @@ export class Collector {
     }
   }
 
-  /** Starts it with a configuration of its own; returns when it takes connections. */
+  /** Starts it with a configuration of its own; returns when it takes connections or datagrams. */
   static async start(options: CollectorOptions): Promise<Collector> {
     const file = findCollector()
     const directory = await mkdtemp(path.join(tmpdir(), 'guidepost-collector-'))
-    const ports = await freePorts()
+    const isUdp = options.entry === 'jaeger-udp'
+    const port = await (isUdp ? freeUdpPort() : freePort())
     const config = path.join(directory, 'collector.yaml')
-    await writeFile(config, configuration(options, ports))
+    await writeFile(config, configuration(options, port))
     const child = spawn(file, ['--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
-    const collector = new Collector(child, ports, directory)
+    const collector = new Collector(child, port, directory)
     try {
       const deadlineMs = performance.now() + startMsMax
-      while (!((await canConnect(ports.grpc)) && (await canConnect(ports.http)))) {
+      while (!(isUdp ? isBound(port) : await canConnect(port))) {
         if (collector.#isOver || performance.now() > deadlineMs)
           throw new Error(`the Collector did not come up: ${collector.#output}`)
         await sleep(50)
@@ -142,12 +159,26 @@ export class Collector {
   }
 }
 
-async function freePorts(): Promise<Ports> {
-  const servers = [createServer(), createServer()].map((server) => server.listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const [grpc, http] = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return { grpc: grpc!, http: http! }
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await once(server.close(), 'close')
+  return port
+}
+
+async function freeUdpPort(): Promise<number> {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  const { port } = socket.address()
+  await once(socket.close(), 'close')
+  return port
+}
+
+/** Whether a process has a UDP port, by Linux's table of sockets: nobody answers there. */
+function isBound(port: number): boolean {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0')
+  return readFileSync('/proc/net/udp', 'latin1').includes(`:${hex} 00000000:0000 `)
 }
 
 function canConnect(port: number): Promise<boolean> {

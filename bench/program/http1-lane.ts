@@ -17,7 +17,7 @@ export class Http1Lane implements Lane {
   #answer = ''
 
   /** `next` makes a whole request; `success` is the one status that counts. */
-  constructor(port: number, success: 200 | 204, next: () => Uint8Array, failed: LaneFailed) {
+  constructor(port: number, success: 200 | 202 | 204, next: () => Uint8Array, failed: LaneFailed) {
     this.#next = next
     this.#success = `HTTP/1.1 ${success} `
     this.#failed = failed

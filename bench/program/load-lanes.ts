@@ -1,16 +1,49 @@
 /** Opens the lanes of a load: what is sent over which connections. */
 import { GrpcLane, grpcFrame, openSession } from './grpc-lane.ts'
 import { Http1Lane } from './http1-lane.ts'
+import { jaegerEncoder } from './jaeger-payload.ts'
 import type { Lane, LaneFailed } from './load-lane.ts'
-import type { LoadSettings, ReadyRequests, SpanRequests } from './load-messages.ts'
-import { type Framing, gzipRequests, identityRequests, type RequestSource } from './otlp-payload.ts'
+import type { LoadSettings, ReadyRequests, SpanProtocol, SpanRequests } from './load-messages.ts'
+import { encodeOtlp } from './otlp-payload.ts'
+import {
+  type Framing,
+  gzipRequests,
+  identityRequests,
+  type RequestSource,
+  type SpanEncoder,
+} from './span-requests.ts'
 
-const exportPath = '/opentelemetry.proto.collector.trace.v1.TraceService/Export'
+/** Where spans are sent, and what says that they were taken. */
+interface Target {
+  readonly encode: SpanEncoder
+  readonly path: string
+  /** Of HTTP/1; a gRPC call has neither. */
+  readonly http?: { readonly contentType: string; readonly success: 200 | 202 }
+}
+
+const targets: Readonly<Record<SpanProtocol, Target>> = {
+  grpc: { encode: encodeOtlp, path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export' },
+  http: {
+    encode: encodeOtlp,
+    path: '/v1/traces',
+    http: { contentType: 'application/x-protobuf', success: 200 },
+  },
+  'jaeger-grpc': { encode: jaegerEncoder('proto'), path: '/jaeger.api_v2.CollectorService/PostSpans' },
+  'jaeger-thrift': {
+    encode: jaegerEncoder('thrift'),
+    path: '/api/traces',
+    http: { contentType: 'application/vnd.apache.thrift.binary', success: 202 },
+  },
+}
 
 /** All lanes of the load, connected. */
 export function openLanes({ port, sends }: LoadSettings, failed: LaneFailed): Promise<Lane[]> {
   if (sends.kind === 'ready') return openReady(port, sends, failed)
-  return sends.protocol === 'grpc' ? openGrpc(port, sends, failed) : openHttp(port, sends, failed)
+  const { encode, path, http } = targets[sends.protocol]
+  const make = sends.encoding === 'gzip' ? gzipRequests : identityRequests
+  const sourceOf = (frame: Framing): RequestSource => make(encode, sends.spans, sends.inFlight, frame)
+  if (http === undefined) return openGrpc(port, path, sends, sourceOf, failed)
+  return openHttp(port, path, http, sends, sourceOf, failed)
 }
 
 function openReady(
@@ -23,44 +56,43 @@ function openReady(
   return Promise.all(Array.from({ length: connections }, () => new Http1Lane(port, 204, next, failed).open()))
 }
 
-function sourceOf({ spans, inFlight, encoding }: SpanRequests, frame: Framing): RequestSource {
-  const make = encoding === 'gzip' ? gzipRequests : identityRequests
-  return make(spans, inFlight, frame)
+async function openGrpc(
+  port: number,
+  path: string,
+  { encoding, inFlight, connections }: SpanRequests,
+  sourceOf: (frame: Framing) => RequestSource,
+  failed: LaneFailed,
+): Promise<Lane[]> {
+  const source = sourceOf((message) => grpcFrame(message, encoding === 'gzip'))
+  const sessions = await Promise.all(Array.from({ length: connections }, () => openSession(port, failed)))
+  return Array.from({ length: inFlight }, (_, slot) => {
+    const session = sessions[slot % sessions.length]!
+    return new GrpcLane(session, path, encoding, () => source.next(slot), failed)
+  })
 }
 
-async function openGrpc(port: number, sends: SpanRequests, failed: LaneFailed): Promise<Lane[]> {
-  const source = sourceOf(sends, (message) => grpcFrame(message, sends.encoding === 'gzip'))
-  const sessions = await Promise.all(
-    Array.from({ length: sends.connections }, () => openSession(port, failed)),
-  )
-  return Array.from(
-    { length: sends.inFlight },
-    (_, slot) =>
-      new GrpcLane(
-        sessions[slot % sessions.length]!,
-        exportPath,
-        sends.encoding,
-        () => source.next(slot),
-        failed,
-      ),
-  )
-}
-
-function openHttp(port: number, sends: SpanRequests, failed: LaneFailed): Promise<Lane[]> {
-  const source = sourceOf(sends, (message) => {
+function openHttp(
+  port: number,
+  path: string,
+  { contentType, success }: NonNullable<Target['http']>,
+  { encoding, inFlight }: SpanRequests,
+  sourceOf: (frame: Framing) => RequestSource,
+  failed: LaneFailed,
+): Promise<Lane[]> {
+  const source = sourceOf((message) => {
     const head = [
-      'POST /v1/traces HTTP/1.1',
+      `POST ${path} HTTP/1.1`,
       'Host: 127.0.0.1',
       'User-Agent: http-bench/1.0',
       `Content-Length: ${message.length}`,
-      'Content-Type: application/x-protobuf',
-      ...(sends.encoding === 'gzip' ? ['Content-Encoding: gzip'] : []),
+      `Content-Type: ${contentType}`,
+      ...(encoding === 'gzip' ? ['Content-Encoding: gzip'] : []),
     ]
     return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), message])
   })
   return Promise.all(
-    Array.from({ length: sends.inFlight }, (_, slot) =>
-      new Http1Lane(port, 200, () => source.next(slot), failed).open(),
+    Array.from({ length: inFlight }, (_, slot) =>
+      new Http1Lane(port, success, () => source.next(slot), failed).open(),
     ),
   )
 }

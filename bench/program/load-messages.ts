@@ -9,10 +9,13 @@ export interface ReadyRequests {
   readonly connections: number
 }
 
-/** OTLP trace requests, which the load generator makes itself. */
+/** How spans are sent: OTLP as `grpc` or `http`, Jaeger as `jaeger-grpc` or, over HTTP, as `jaeger-thrift`. */
+export type SpanProtocol = 'grpc' | 'http' | 'jaeger-grpc' | 'jaeger-thrift'
+
+/** Requests of spans, which the load generator makes itself. */
 export interface SpanRequests {
   readonly kind: 'spans'
-  readonly protocol: 'grpc' | 'http'
+  readonly protocol: SpanProtocol
   readonly encoding: 'identity' | 'gzip'
   /** In one request. */
   readonly spans: number

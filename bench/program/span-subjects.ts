@@ -1,11 +1,11 @@
-/** What the OTLP cases measure: the gateway and its peer, each a process of its own before the same Kafka. */
+/** What the cases of spans measure: the gateway and its peer, each a process of its own before the same Kafka. */
 import type { StoredRecord } from '../../src/bus/bus.ts'
+import type { Sample } from '../../test/support/exposition.ts'
 import { Program } from '../../test/support/program.ts'
 import { spansAndValues } from '../support/otlp-spans.ts'
 import { openBus, openPeerTopic } from './buses.ts'
-import { Collector, type CollectorMode } from './collector.ts'
-import type { SpanRequests } from './load-messages.ts'
-import { spansGuid } from './otlp-payload.ts'
+import { Collector, type CollectorEntry, type CollectorMode } from './collector.ts'
+import { spansGuid } from './span-values.ts'
 
 /** What was found on the bus. */
 export interface Delivered {
@@ -27,12 +27,21 @@ export interface Subject {
 
 export type SubjectName = 'gateway' | CollectorMode
 
+/** The gateway's listener for each way in. */
+const listeners: Readonly<Record<CollectorEntry, string>> = {
+  grpc: 'otlpGrpc',
+  http: 'otlpHttp',
+  'jaeger-grpc': 'jaegerGrpc',
+  'jaeger-thrift': 'jaegerHttp',
+  'jaeger-udp': 'jaegerCompact',
+}
+
 export function startSubject(
   name: SubjectName,
-  protocol: SpanRequests['protocol'],
+  entry: CollectorEntry,
   env: Readonly<Record<string, string>>,
 ): Promise<Subject> {
-  return name === 'gateway' ? startGateway(protocol, env) : startCollector(name, protocol)
+  return name === 'gateway' ? startGateway(entry, env) : startCollector(name, entry)
 }
 
 /** Sums up records, each of which must hold only stamped resources of the one guid. */
@@ -53,10 +62,15 @@ class Tally {
   }
 }
 
-async function startGateway(
-  protocol: SpanRequests['protocol'],
+/** The gateway, whose metrics can be read as well. */
+export interface GatewaySubject extends Subject {
+  metrics(): Promise<Sample[]>
+}
+
+export async function startGateway(
+  entry: CollectorEntry,
   env: Readonly<Record<string, string>>,
-): Promise<Subject> {
+): Promise<GatewaySubject> {
   const bus = await openBus('kafka', 'all')
   let program: Program
   try {
@@ -65,10 +79,10 @@ async function startGateway(
     await bus.clear()
     throw error
   }
-  const port = listenerPort(program, protocol)
   return {
     pid: program.pid,
-    port,
+    port: listenerPort(program, listeners[entry]),
+    metrics: () => program.metrics(),
     stop: async () => {
       const status = await program.stop()
       if (status !== 0)
@@ -92,25 +106,24 @@ async function startGateway(
 }
 
 /** From the log line of the listener. */
-function listenerPort(program: Program, protocol: SpanRequests['protocol']): number {
-  const listener = protocol === 'grpc' ? 'otlpGrpc' : 'otlpHttp'
+function listenerPort(program: Program, listener: string): number {
   const line = program.logs.find((entry) => entry.msg === 'listening' && entry['listener'] === listener)
   if (typeof line?.['port'] !== 'number') throw new Error(`the program has no listener ${listener}`)
   return line['port']
 }
 
-async function startCollector(mode: CollectorMode, protocol: SpanRequests['protocol']): Promise<Subject> {
+export async function startCollector(mode: CollectorMode, entry: CollectorEntry): Promise<Subject> {
   const { broker, topic, read, clear } = await openPeerTopic()
   let collector: Collector
   try {
-    collector = await Collector.start({ mode, broker, topic })
+    collector = await Collector.start({ mode, entry, broker, topic })
   } catch (error) {
     await clear()
     throw error
   }
   return {
     pid: collector.pid,
-    port: protocol === 'grpc' ? collector.grpcPort : collector.httpPort,
+    port: collector.port,
     stop: () => collector.stop(),
     delivered: async () => {
       const tally = new Tally()

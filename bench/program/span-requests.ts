@@ -1,0 +1,57 @@
+/** Requests of spans, ready to be written to a connection: encoded once, with new ids each time they are sent. */
+import { gzipSync } from 'node:zlib'
+import type { SpanIds } from './span-ids.ts'
+
+export interface EncodedSpans {
+  readonly message: Buffer
+  readonly ids: SpanIds
+}
+
+/** Each seed gives another message. */
+export type SpanEncoder = (spans: number, seed: number) => EncodedSpans
+
+/** Puts what the protocol wants before the message, and gives both. */
+export type Framing = (message: Buffer) => Buffer
+
+/** Ready requests, one after the other. What it returns is unchanged until the same slot asks again. */
+export interface RequestSource {
+  next(slot: number): Buffer
+}
+
+/** Uncompressed requests: each slot has one of its own, whose ids are renewed each time. */
+export function identityRequests(
+  encode: SpanEncoder,
+  spans: number,
+  slots: number,
+  frame: Framing,
+): RequestSource {
+  const requests = Array.from({ length: slots }, (_, slot) => {
+    const { message, ids } = encode(spans, slot)
+    const buffer = frame(message)
+    return { buffer, offset: buffer.length - message.length, ids }
+  })
+  return {
+    next: (slot) => {
+      const { buffer, offset, ids } = requests[slot]!
+      ids.renew(buffer, offset)
+      return buffer
+    },
+  }
+}
+
+/**
+ * Compressed requests, made beforehand and sent in turn: gzip costs more than the rest of the sending. There are more of
+ * them than requests under way, so that no record on the bus holds one twice.
+ */
+export function gzipRequests(
+  encode: SpanEncoder,
+  spans: number,
+  slots: number,
+  frame: Framing,
+): RequestSource {
+  const requests = Array.from({ length: slots + slots / 2 }, (_, seed) =>
+    frame(gzipSync(encode(spans, seed).message)),
+  )
+  let sent = 0
+  return { next: () => requests[sent++ % requests.length]! }
+}
