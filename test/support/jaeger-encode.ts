@@ -24,6 +24,8 @@ const { TBinaryProtocol, TCompactProtocol, TBufferedTransport, Thrift, Int64 } =
   readonly Int64: typeof import('thrift')['Int64']
 }
 const { Type } = Thrift
+/** Thrift's codes of types. */
+export const thriftTypes = Type
 const longs = protobuf.util.Long as unknown as { fromString(text: string, unsigned: boolean): protobuf.Long }
 
 export type ThriftProtocol = 'binary' | 'compact'
@@ -168,12 +170,12 @@ function writeDouble(output: TProtocol, id: number, value: number): void {
   field(output, Type.DOUBLE, id, () => trans.write(bytes))
 }
 
-const thriftTypes = { string: 0, double: 1, bool: 2, int64: 3, binary: 4 } as const
+const tagTypes = { string: 0, double: 1, bool: 2, int64: 3, binary: 4 } as const
 
 export function writeTag(output: TProtocol, tag: JaegerTag): void {
   struct(output, () => {
     writeText(output, 1, tag.key)
-    writeI32(output, 2, thriftTypes[tag.type])
+    writeI32(output, 2, tagTypes[tag.type])
     if (tag.type === 'string') writeText(output, 3, tag.value)
     else if (tag.type === 'double') writeDouble(output, 4, tag.value)
     else if (tag.type === 'bool') field(output, Type.BOOL, 5, () => output.writeBool(tag.value))

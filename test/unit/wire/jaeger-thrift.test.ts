@@ -1,6 +1,5 @@
 /** Jaeger's Thrift to OTLP: what no well-behaved encoder writes, and the limits. */
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import type { TProtocol } from 'thrift'
 import type { Translation } from '../../../src/wire/kernel.ts'
@@ -11,6 +10,7 @@ import {
   field,
   list,
   struct,
+  thriftTypes as Type,
   writeI32,
   writeI64,
   writeLog,
@@ -25,8 +25,6 @@ import {
 import { assertRefused, otlpSpans, plainSpan, translation } from '../../support/jaeger-translate.ts'
 import type { JaegerBatch, JaegerSpan, JaegerTag } from '../../support/random-jaeger.ts'
 
-const require = createRequire(import.meta.url)
-const { Type } = (require('thrift') as { readonly Thrift: typeof import('thrift')['Thrift'] }).Thrift
 const us = 1_000n
 const text = (key: string, value: string): JaegerTag => ({ key, type: 'string', value })
 const process = { serviceName: 'cart', tags: [text('ip', '10.0.0.7')] }

@@ -3,62 +3,20 @@
 //
 //   PostSpansRequest  1 batch
 //   Batch             1 spans, 2 process
-//   Process           1 service_name, 2 tags
-//   Span              1 trace_id, 2 span_id, 3 operation_name, 4 references, 5 flags, 6 start_time, 7 duration, 8 tags,
-//                     9 logs, 10 process, 11 process_id, 12 warnings
 //
 // A span's own process counts before the batch's. Mostly no span has one, and all spans are written as they come; when one
 // is met that is not the batch's, byte for byte, the spans are put into groups first, one for each distinct process.
 // Messages that came in several parts are joined, as protobuf has it: the bytes of the parts, one behind the other, are
 // the whole.
 
-import { A_TEXT, A_TEXTS, E_ROWS, attribute, attributesForget, hashOf } from './attributes'
-import { PROCESS_ID_BYTES, WARNINGS_BYTES, processIdKey, warningsKey } from './jaeger-names'
-import {
-  nanos,
-  readKeyValue,
-  readLog,
-  readReference,
-  readSeconds,
-  readSpanId,
-  readTraceId,
-  seconds,
-  secondsAre,
-  spanId,
-  traceHigh,
-  traceLow,
-} from './jaeger-proto-parts'
-import {
-  resourceSpansBegin,
-  resourceSpansEnd,
-  serviceIs,
-  spanBegin,
-  spanEnd,
-  writeResource,
-} from './jaeger-scope'
-import {
-  FLAGS,
-  NAME,
-  NAME_BYTES,
-  SPAN_ID,
-  TRACE_HIGH,
-  TRACE_LOW,
-  keepFlags,
-  problem,
-  setProblem,
-  span,
-  spanForget,
-  tablesBegin,
-  writeHead,
-  writeTail,
-} from './jaeger-span'
-import { timesOf } from './jaeger-times'
+import { E_ROWS, hashOf } from './attributes'
+import { E_GROUPS, writeProcess, writeSpan } from './jaeger-proto-span'
+import { resourceSpansBegin, resourceSpansEnd } from './jaeger-scope'
+import { problem, setProblem, tablesBegin } from './jaeger-span'
 import { E_ITEMS, E_MEMORY, E_PROTOBUF, arenaBytes, arenaResize, arenaTake, sameBytes } from './memory'
 import { outputBegin, outputCode, outputEnd, translated } from './output'
-import { fieldNumber, length, readLength, readTag, readVarint, skipValue, varint, wireType } from './wire'
+import { fieldNumber, length, readLength, readTag, skipValue, wireType } from './wire'
 
-/** A span's process is not the batch's; never shown to the host. */
-const E_GROUPS: i32 = -101
 /** Rows of the tables at first. */
 const ROWS: i32 = 256
 
@@ -205,173 +163,9 @@ function joinProcess(): bool {
 
 function writeTogether(likely: usize): bool {
   resourceSpansBegin(likely)
-  isGrouped = false
-  if (!writeProcess(processAt, processBytes) || !eachBatch(WRITE)) return false
+  if (!writeProcess(processAt, processBytes, false) || !eachBatch(WRITE)) return false
   resourceSpansEnd()
   return true
-}
-
-/** Process: 1 service_name, 2 tags. */
-function writeProcess(start: usize, bytes: usize): bool {
-  const end = start + bytes
-  let name: usize = 0
-  let nameBytes: usize = 0
-  attributesForget()
-  // The name comes first, wherever it stands: a tag may replace it.
-  for (let pass = 0; pass < 2; pass++) {
-    let at = start
-    while (at < end) {
-      at = readTag(at, end)
-      if (at == 0) return false
-      if (fieldNumber > 2) {
-        at = skipValue(at, end, wireType)
-        if (at == 0) return false
-        continue
-      }
-      const field = fieldNumber
-      if (wireType != 2) return false
-      at = readLength(at, end)
-      if (at == 0) return false
-      const next = at + length
-      if (pass == 0 && field == 1) {
-        name = at
-        nameBytes = length
-      } else if (pass == 1 && field == 2 && !readKeyValue(at, next)) return false
-      at = next
-    }
-    if (pass == 0) serviceIs(name, nameBytes)
-  }
-  setProblem(writeResource())
-  return problem == 0
-}
-
-/** Whether processes of spans have been seen to. */
-let isGrouped: bool = false
-
-function writeSpan(start: usize, end: usize): bool {
-  let at = start
-  let startSeconds: i64 = 0
-  let startNanos: i32 = 0
-  let durationSeconds: i64 = 0
-  let durationNanos: i32 = 0
-  let logsAt: usize = 0
-  let logsEnd: usize = 0
-  let warningsAt: usize = 0
-  let warningsEnd: usize = 0
-  let processId: usize = 0
-  let processIdBytes: usize = 0
-  let processes: u32 = 0
-  if (!spanBegin()) return false
-  spanForget()
-  while (at < end) {
-    const fieldAt = at
-    at = readTag(at, end)
-    if (at == 0) return false
-    const tag = fieldNumber << 3 | wireType
-    if (tag == 0x28) {
-      at = readVarint(at, end)
-      if (at == 0) return false
-      store<u64>(span, <u64><u32>varint, FLAGS)
-      continue
-    }
-    if (fieldNumber > 12) {
-      at = skipValue(at, end, wireType)
-      if (at == 0) return false
-      continue
-    }
-    if (wireType != 2 || fieldNumber == 5) return false
-    if (fieldNumber == 1) {
-      at = readTraceId(at, end)
-      if (at == 0) return false
-      store<u64>(span, traceHigh, TRACE_HIGH)
-      store<u64>(span, traceLow, TRACE_LOW)
-      continue
-    }
-    if (fieldNumber == 2) {
-      at = readSpanId(at, end)
-      if (at == 0) return false
-      store<u64>(span, spanId, SPAN_ID)
-      continue
-    }
-    at = readLength(at, end)
-    if (at == 0) return false
-    const next = at + length
-    switch (tag >> 3) {
-      case 3:
-        store<u32>(span, <u32>at, NAME)
-        store<u32>(span, <u32>length, NAME_BYTES)
-        break
-      case 4:
-        if (!readReference(at, next)) return false
-        break
-      case 6:
-        secondsAre(startSeconds, startNanos)
-        if (!readSeconds(at, next)) return false
-        startSeconds = seconds
-        startNanos = nanos
-        break
-      case 7:
-        secondsAre(durationSeconds, durationNanos)
-        if (!readSeconds(at, next)) return false
-        durationSeconds = seconds
-        durationNanos = nanos
-        break
-      case 8:
-        if (!readKeyValue(at, next)) return false
-        break
-      case 9:
-        if (logsAt == 0) logsAt = fieldAt
-        logsEnd = next
-        break
-      case 10:
-        processes++
-        if (!isGrouped && (processes > 1 || !isProcess(at, length))) {
-          setProblem(E_GROUPS)
-          return false
-        }
-        break
-      case 11:
-        processId = at
-        processIdBytes = length
-        break
-      default:
-        if (warningsAt == 0) warningsAt = fieldAt
-        warningsEnd = next
-    }
-    at = next
-  }
-  if (problem != 0) return false
-  keepFlags()
-  timesOf(startSeconds, startNanos, durationSeconds, durationNanos)
-  if (processIdBytes != 0) attribute(processIdKey, PROCESS_ID_BYTES, A_TEXT, <u64>processId, processIdBytes)
-  if (warningsAt != 0) {
-    attribute(warningsKey, WARNINGS_BYTES, A_TEXTS, <u64>12 << 32 | <u64>warningsAt, warningsEnd - warningsAt)
-  }
-  if (!writeHead()) return false
-  if (logsAt != 0 && !writeLogs(logsAt, logsEnd)) return false
-  writeTail()
-  return spanEnd()
-}
-
-/** The logs of a span in the range from the first to the last; other fields there were read before. */
-function writeLogs(at: usize, end: usize): bool {
-  while (at < end) {
-    at = readTag(at, end)
-    if (fieldNumber != 9) {
-      at = skipValue(at, end, wireType)
-      continue
-    }
-    at = readLength(at, end)
-    const next = at + length
-    if (!readLog(at, next)) return false
-    at = next
-  }
-  return true
-}
-
-@inline
-function isProcess(at: usize, bytes: usize): bool {
-  return bytes == processBytes && sameBytes(at, processAt, bytes)
 }
 
 // ---- groups: one for each distinct process, in the order of their first spans -------------------------------------------------
@@ -479,12 +273,11 @@ function addToGroup(group: usize, start: usize, end: usize): void {
 }
 
 function writeGroups(): bool {
-  isGrouped = true
   const likely = (payloadEnd - payload) / <usize>groupCount
   for (let i: u32 = 0; i < groupCount; i++) {
     const group = groups + <usize>i * 24
     resourceSpansBegin(likely)
-    if (!writeProcess(<usize>load<u32>(group), <usize>load<u32>(group, 4))) return false
+    if (!writeProcess(<usize>load<u32>(group), <usize>load<u32>(group, 4), true)) return false
     let number = load<u32>(group, 12)
     while (number != 0) {
       const row = spans + <usize>(number - 1) * 16

@@ -254,13 +254,25 @@ function readSpan<P, T>(at: usize, end: usize): usize {
   return readSpanFields<P, T>(at, end, false)
 }
 
+let startUs: i64 = 0
+let durationUs: i64 = 0
+
+/** Keeps the number that was read of the field `id`. */
+@inline
+function keepNumber(id: i32): void {
+  if (id == 1) store<i64>(span, integer, TRACE_LOW)
+  else if (id == 2) store<i64>(span, integer, TRACE_HIGH)
+  else if (id == 3) store<i64>(span, integer, SPAN_ID)
+  else if (id == 4) store<i64>(span, integer, PARENT_ID)
+  else if (id == 8) startUs = integer
+  else durationUs = integer
+}
+
 /** The logs come last, so that they are written while they are read; when it is not so, they are passed over first (`isLate`). */
 function readSpanFields<P, T>(start: usize, end: usize, isLate: bool): usize {
   let at = start
   let id: i32 = 0
   let seen: u32 = 0
-  let startUs: i64 = 0
-  let durationUs: i64 = 0
   let logsAt: usize = 0
   let isHeadDone = false
   spanForget()
@@ -276,12 +288,7 @@ function readSpanFields<P, T>(start: usize, end: usize, isLate: bool): usize {
     }
     if (type == T_I64 && <u32>id <= 9 && (0x31e >> id & 1) != 0) {
       at = readI64<P>(at, end)
-      if (id == 1) store<i64>(span, integer, TRACE_LOW)
-      else if (id == 2) store<i64>(span, integer, TRACE_HIGH)
-      else if (id == 3) store<i64>(span, integer, SPAN_ID)
-      else if (id == 4) store<i64>(span, integer, PARENT_ID)
-      else if (id == 8) startUs = integer
-      else durationUs = integer
+      keepNumber(id)
       seen |= 1 << id
     } else if (id == 5 && type == T_STRING) {
       at = readText<P>(at, end)
