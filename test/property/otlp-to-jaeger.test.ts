@@ -6,17 +6,21 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { codeOf, Kernel, type Translation } from '../../src/wire/kernel.ts'
+import { chain } from '../../src/wire/translations/chain.ts'
 import { jaegerTranslation } from '../../src/wire/translations/jaeger.ts'
 import { otlpToJaeger } from '../../src/wire/translations/otlp-to-jaeger.ts'
+import { zipkinTranslation } from '../../src/wire/translations/zipkin.ts'
 import { encodeProto } from '../support/jaeger-encode.ts'
 import { mutate } from '../support/mutate.ts'
-import { faultsIn, listOf, type Model, type Value } from '../support/oracle-otlp/index.ts'
+import { decode, faultsIn, listOf, type Model, type Value } from '../support/oracle-otlp/index.ts'
 import { expectedJaeger, settled } from '../support/oracle-otlp-to-jaeger.ts'
 import { spansOfJaeger } from '../support/plain-jaeger.ts'
 import { type PlainItem, type PlainSpan, sorted, spansOfOtlp, textOf } from '../support/plain-spans.ts'
 import { propertyBounds, Random } from '../support/random.ts'
 import { randomJaeger } from '../support/random-jaeger.ts'
 import { encodeOtlpModel, randomOtlp } from '../support/random-otlp-request.ts'
+import { randomCore, randomZipkin } from '../support/random-zipkin.ts'
+import { zipkinProto, zipkinThrift } from '../support/zipkin-encode.ts'
 
 const kernel = new Kernel()
 
@@ -140,6 +144,24 @@ test('what was Jaeger’s comes back: it means the same in OTLP as before', () =
     propertyBounds(),
   )
   assert.ok(compared > 0)
+})
+
+test('spans of Zipkin arrive with all that they are in OTLP', () => {
+  const forms = ['proto', 'thrift_binary', 'thrift_compact'] as const
+  fc.assert(
+    fc.property(fc.integer(), fc.constantFrom(...forms), (seed, form) => {
+      const random = new Random(seed)
+      const payload =
+        form === 'proto'
+          ? zipkinProto(randomZipkin(random))
+          : zipkinThrift(form === 'thrift_binary' ? 'binary' : 'compact', randomCore(random))
+      const toOtlp = zipkinTranslation(form)
+      const model = decode('traces', written(payload, toOtlp))
+      const actual = spansOfJaeger(written(payload, chain(toOtlp, otlpToJaeger)))
+      assert.deepEqual(actual, settled(expectedJaeger(model), actual))
+    }),
+    propertyBounds(),
+  )
 })
 
 test('damaged bytes are refused, or are a request in which every span is whole', () => {

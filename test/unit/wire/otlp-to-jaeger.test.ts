@@ -391,7 +391,7 @@ test('ids of a wrong length are refused', () => {
   }
 })
 
-test('a request cut anywhere is refused, or is a shorter request', () => {
+test('a request that ends too early, wherever, is refused', () => {
   const attributes = [
     text('k', 'v'),
     { key: 'list', value: { arrayValue: { values: [{ intValue: '300' }] } } },

@@ -42,6 +42,26 @@ export function next(at: usize, end: usize, field: u32): usize {
 
 /** Reads a KeyValue. */
 export function readPair(at: usize, end: usize): void {
+  if (!readPlainPair(at, end)) readAnyPair(at, end)
+}
+
+/** The common one: a key and a text, once each, both shorter than 128 bytes. */
+@inline
+function readPlainPair(at: usize, end: usize): bool {
+  const keySize = <usize>load<u8>(at, 1)
+  const value = at + 2 + (keySize & 0x7f)
+  const size = <usize>load<u8>(value, 1)
+  if (load<u16>(value, 2) != (0x0a | <u32>(size - 2) << 8) || load<u8>(at) != 0x0a || load<u8>(value) != 0x12) return false
+  if ((keySize | size) >= 0x80 || value + 2 + size != end) return false
+  keyAt = at + 2
+  keyBytes = keySize
+  anyKind = ANY_TEXT
+  anyAt = value + 4
+  anyBytes = size - 2
+  return true
+}
+
+function readAnyPair(at: usize, end: usize): void {
   keyAt = at
   keyBytes = 0
   anyKind = 0

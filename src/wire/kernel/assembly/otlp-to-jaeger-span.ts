@@ -91,6 +91,8 @@ let linksDropped: u32 = 0
 let statusCode: u32 = 0
 let messageAt: usize = 0
 let messageBytes: usize = 0
+let hasEvents: bool = false
+let hasLinks: bool = false
 /** Attributes that become fields: where they begin, 0 when there is none. */
 let flagsPair: usize = 0
 let flags: u64 = 0
@@ -114,6 +116,8 @@ function forgetSpan(): void {
   linksDropped = 0
   statusCode = 0
   messageBytes = 0
+  hasEvents = false
+  hasLinks = false
   flagsPair = 0
   processIdPair = 0
   warningsPair = 0
@@ -175,6 +179,12 @@ function readSpanBytes(field: u32, at: usize, bytes: usize): void {
       break
     case 9:
       noteAttribute(at, at + bytes)
+      break
+    case 11:
+      hasEvents = true
+      break
+    case 13:
+      hasLinks = true
       break
     case 15:
       readStatus(at, at + bytes)
@@ -261,7 +271,8 @@ export function putSpan(at: usize, end: usize): void {
   putText(0x0a, traceId, 16)
   putText(0x12, spanId, 8)
   if (nameBytes != 0) putText(0x1a, nameAt, nameBytes)
-  putReferences(at, end, traceId, parentId)
+  // Without links the references are looked for in nothing.
+  putReferences(hasLinks ? at : end, end, traceId, parentId)
   if (!room(64)) return
   if (flagsPair != 0) {
     putTag(0x28)
@@ -270,7 +281,7 @@ export function putSpan(at: usize, end: usize): void {
   putTime(0x32, <i64>(startNs / SECOND_NS), <i64>(startNs % SECOND_NS))
   const isClamped = putDuration()
   putTags(at, end, isClamped)
-  putLogs(at, end)
+  if (hasEvents) putLogs(at, end)
   if (processIdPair != 0 && room(processIdBytes + 8)) putText(0x5a, processIdAt, processIdBytes)
   if (warningsPair != 0) putWarnings()
 }
@@ -324,7 +335,7 @@ function putTags(at: usize, end: usize, isClamped: bool): void {
   if (eventsDropped != 0) putIntTag(TAGS, key_eventsDropped, eventsDropped)
   if (linksDropped != 0) putIntTag(TAGS, key_linksDropped, linksDropped)
   if (isClamped) putEndTag()
-  putLinkTags(at, end, TAGS)
+  if (hasLinks) putLinkTags(at, end, TAGS)
 }
 
 function wordOf(number: u32): usize {
