@@ -172,7 +172,12 @@ class Draft {
     if (resourceNames.has(key) || this.#rules.has(key)) this.#set(this.#resource, key, value)
     else if (typeof value === 'string' && /^otlp\.link\.(0|[1-9][0-9]?|1[01][0-9]|12[0-7])$/.test(key))
       this.#set(this.#links, key, value)
-    else this.#set(this.#means(key, value) ? this.#meanings : this.#attributes, key, value)
+    else if (this.#means(key, value)) this.#set(this.#meanings, key, value)
+    else {
+      // The last value counts, though another type means something else.
+      for (const map of [this.#meanings, this.#links]) if (map.delete(key)) this.#dropped += 1
+      this.#set(this.#attributes, key, value)
+    }
   }
 
   #means(key: string, value: PlainValue): boolean {
@@ -327,7 +332,8 @@ class Draft {
   #coreStatus(): PlainSpan['status'] {
     const census = int32(this.#meanings.get('census.status_code'))
     const text = this.#meanings.get('otel.status_code')
-    const code = int32(text) ?? codesByName[String(text)]
+    const code = int32(text)
+    const named = codesByName[String(text)]
     const http = int32(this.#meanings.get('http.status_code'))
     for (const key of ['http.status_code', 'http.status_message']) {
       const value = this.#meanings.get(key)
@@ -344,9 +350,13 @@ class Draft {
     } else if (code !== undefined && code >= 0 && code <= 2) {
       this.#meanings.delete('otel.status_code')
       status = { code, message: this.#take('otel.status_description') ?? '' }
-    } else if (this.#meanings.has('error'))
+    } else if (this.#meanings.has('error')) {
       status = { code: 2, message: censusMessage() ?? this.#take('otel.status_description') ?? '' }
-    else if (http !== undefined) status = { code: http >= 100 && http < 400 ? 0 : 2, message: httpMessage }
+      if (named === 2) this.#meanings.delete('otel.status_code')
+    } else if (named !== undefined) {
+      this.#meanings.delete('otel.status_code')
+      status = { code: named, message: this.#take('otel.status_description') ?? '' }
+    } else if (http !== undefined) status = { code: http >= 100 && http < 400 ? 0 : 2, message: httpMessage }
     if (status.code === 2) this.#takeError()
     return status
   }

@@ -228,6 +228,8 @@ test('the status: census before the code, the code before the error, that before
     [2, 'm'],
   )
   assert.deepEqual(status(['census.status_code', '0']), [1, ''])
+  assert.deepEqual(status(['otel.status_code', 'OK'], ...http), [1, ''])
+  assert.deepEqual(status(['otel.status_code', 'OK'], error), [2, ''])
   assert.deepEqual(attributesOf(...http.map(([key, value]) => text(key, value))), http)
 })
 

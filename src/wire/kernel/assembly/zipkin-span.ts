@@ -136,6 +136,7 @@ export function tag(nameAt: usize, nameBytes: usize, type: u32, value: u64, byte
     const bits = matchName(nameAt, nameBytes)
     if (bits != 0) role = RULE_ROLE + <i32>ctz(bits)
     else if (role < 0 || !hasMeaning(role, type)) {
+      if (role >= 0) forgetMeaning(role)
       attribute(nameAt, nameBytes, type, value, bytes)
       return
     } else if (role >= LINK_ROLE) {
@@ -154,6 +155,17 @@ function hasMeaning(role: i32, type: u32): bool {
   }
   if (role >= name.CENSUS_DESCRIPTION && role <= name.HTTP_MESSAGE && !isV1) return false
   return type == A_TEXT
+}
+
+/** The last value of a name counts: one before, of a type that means something, is gone. */
+function forgetMeaning(role: i32): void {
+  const isLink = role >= LINK_ROLE
+  const bit = isLink ? role - LINK_ROLE : role
+  const word = (isLink ? usedLinks : used) + ((<usize>bit >> 6) << 3)
+  const mask = <u64>1 << (<u64>bit & 63)
+  if ((load<u64>(word) & mask) == 0) return
+  store<u64>(word, load<u64>(word) & ~mask)
+  droppedValues++
 }
 
 function setSlot(role: i32, nameAt: usize, nameBytes: usize, type: u32, value: u64, bytes: usize): void {

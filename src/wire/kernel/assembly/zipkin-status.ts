@@ -94,11 +94,14 @@ function numberOf(role: i32): i64 {
   return number == <i64><i32>number ? number : NO_NUMBER
 }
 
-/** In the order of the Collector: census, status, error, HTTP. What is not chosen stays an attribute. */
+/**
+ * In the order of the Collector: census, status, error, HTTP; a status by name, which the Collector does not read, comes before
+ * HTTP. What is not chosen stays an attribute.
+ */
 function finishStatusV1(): void {
   const census = numberOf(name.CENSUS_CODE)
-  let code = numberOf(name.STATUS_CODE)
-  if (code == NO_NUMBER && isUsed(name.STATUS_CODE)) code = codeByName(slotOf(name.STATUS_CODE))
+  const code = numberOf(name.STATUS_CODE)
+  const named = isUsed(name.STATUS_CODE) ? codeByName(slotOf(name.STATUS_CODE)) : NO_CODE
   const http = numberOf(name.HTTP_CODE)
   // These two are attributes in any case, and are taken in only for their meaning.
   const httpCode = isUsed(name.HTTP_CODE)
@@ -117,6 +120,11 @@ function finishStatusV1(): void {
     statusCode = 2
     messageRole = takeCensusMessage()
     if (messageRole == NO_ROLE) messageRole = take(name.STATUS_DESCRIPTION)
+    if (named == 2) release(name.STATUS_CODE)
+  } else if (named != NO_CODE) {
+    statusCode = <u32>named
+    release(name.STATUS_CODE)
+    messageRole = take(name.STATUS_DESCRIPTION)
   } else if (http != NO_NUMBER) {
     statusCode = http >= 100 && http < 400 ? 0 : 2
     if (httpMessage) messageRole = name.HTTP_MESSAGE
