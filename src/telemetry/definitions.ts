@@ -82,7 +82,7 @@ export const definitions = {
     type: 'counter',
     help: 'Things worth an operator’s notice that should be rare, by name.',
     labels: ['event'],
-    note: 'Such as a torn tail cut at start, a corrupt record set aside, or a producer created anew. The log tells of each.',
+    note: 'Such as a torn tail cut at start, a corrupt record set aside, a producer created anew, or sampling strategies that were read again or could not be (`sampling_reloaded`, `sampling_reload_failed`). The log tells of each.',
   },
   guidepost_build_info: {
     type: 'gauge',
