@@ -15,6 +15,8 @@ import type { PlainItem } from '../support/plain-spans.ts'
 import { Random } from '../support/random.ts'
 import { type JaegerBatch, randomJaeger } from '../support/random-jaeger.ts'
 import { requireReal } from '../support/real.ts'
+import { clientSpans, zipkinText } from '../support/zipkin-clients-spans.ts'
+import { zipkinProto } from '../support/zipkin-encode.ts'
 
 const skip = await requireReal('the Collector', collectorAvailable)
 const options = { skip, timeout: 120_000 }
@@ -119,6 +121,56 @@ for (const [entry, encode] of encoders) {
       assert.ok(explained.size >= 4, `${[...explained.keys()]}; GUIDEPOST_SEED=${seed}`)
     })
   }
+}
+
+const zipkinEncoders = [
+  ['zipkin-v2-json', zipkinText],
+  ['zipkin-v2-proto', zipkinProto],
+] as const
+
+for (const [entry, encode] of zipkinEncoders) {
+  test(`random: lists by ${entry} mean the same to the Collector`, options, async () => {
+    const random = new Random(seed)
+    const lists = Array.from({ length: BATCHES }, (_, index) => clientSpans(random, `${entry} ${index}`))
+    const payloads = lists.map((spans) => ({ payload: encode(spans), spans: spans.length }))
+    const ours = payloads.flatMap(({ payload }) => translated(entry, payload))
+    const explained = assertAlike(entry, await judged(entry, payloads), ours, zipkinReasons)
+    assert.ok(explained.size >= 3, `${[...explained.keys()]}; GUIDEPOST_SEED=${seed}`)
+  })
+}
+
+type Change = (item: PlainItem) => PlainItem
+const inSpan =
+  (change: Partial<PlainItem['span']>): Change =>
+  (item) => ({ ...item, span: { ...item.span, ...change } })
+const changes: Readonly<Record<string, Change>> = {
+  name: inSpan({ name: 'other' }),
+  kind: inSpan({ kind: 5 }),
+  'end of time': inSpan({ endTimeUnixNano: 1n }),
+  parent: inSpan({ parentSpanId: '0102030405060708' }),
+  'trace state': inSpan({ traceState: 'a=1' }),
+  status: inSpan({ status: { code: 2, message: 'other' } }),
+  events: inSpan({ events: [] }),
+  links: inSpan({ links: [] }),
+  'an attribute more': (item) =>
+    inSpan({ attributes: [...item.span.attributes, ['span.kind', 'client']] })(item),
+  'an attribute less': (item) => inSpan({ attributes: item.span.attributes.slice(1) })(item),
+  'the type of an attribute': (item) =>
+    inSpan({ attributes: item.span.attributes.map(([key, value]) => [key, `${value}`]) })(item),
+  'an attribute of the resource': (item) => ({
+    ...item,
+    resource: { attributes: [], droppedAttributesCount: 0 },
+  }),
+  scope: (item) => ({ ...item, scope: { ...item.scope, name: 'other' } }),
+}
+
+for (const [what, change] of Object.entries(changes)) {
+  test(`the comparison sees a change of ${what}, whatever the reasons`, () => {
+    const theirs = translated('grpc', readFileSync(path.join(DATA, 'jaeger/python-opentelemetry.grpc.bin')))
+    const reasons = [...jaegerReasons, ...repeatedReasons, ...zipkinReasons]
+    assert.deepEqual(judge('grpc', theirs, theirs, reasons).unexplained, [])
+    assert.notDeepEqual(judge('grpc', theirs, theirs.map(change), reasons).unexplained, [])
+  })
 }
 
 /** Every span gets an attribute by which it is known. */

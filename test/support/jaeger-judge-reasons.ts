@@ -76,23 +76,26 @@ const repeated: Reason = {
 
 const scopeOfThrift: Reason = {
   name: 'The scope is read from Thrift too; there from protobuf alone',
-  explains: ({ field, theirs, ours }, judged) => {
-    if (!isThrift(judged) || judged.theirs.scope.name !== '') return false
-    const { name, version } = judged.ours.scope
-    const there = (key: string): PlainValue | undefined => attribute(judged.theirs.span, key)
-    switch (field) {
-      case 'scope name':
-        return name === there('otel.scope.name')
-      case 'scope version':
-        return version === there('otel.scope.version')
-      case 'attributes otel.scope.name':
-        return ours === undefined && theirs === name
-      case 'attributes otel.scope.version':
-        return ours === undefined && theirs === version
-      default:
-        return false
-    }
-  },
+  explains: (difference, judged) => isThrift(judged) && isScopeOfTags(difference, judged),
+}
+
+/** What the one has as a scope the other has as two attributes. */
+function isScopeOfTags({ field, theirs, ours }: Difference, judged: Judged): boolean {
+  if (judged.theirs.scope.name !== '' || judged.theirs.scope.version !== '') return false
+  const { name, version } = judged.ours.scope
+  const there = (key: string): PlainValue | undefined => attribute(judged.theirs.span, key)
+  switch (field) {
+    case 'scope name':
+      return name === there('otel.scope.name')
+    case 'scope version':
+      return version === there('otel.scope.version')
+    case 'attributes otel.scope.name':
+      return ours === undefined && theirs === name
+    case 'attributes otel.scope.version':
+      return ours === undefined && theirs === version
+    default:
+      return false
+  }
 }
 
 const traceStateOfThrift: Reason = {
@@ -217,4 +220,19 @@ const error: Reason = {
     ours !== 'true',
 }
 
-export const zipkinReasons: readonly Reason[] = [marks, localAddress, peer, ends, error]
+const scope: Reason = {
+  name: 'The scope is read from `otel.scope.name` and `otel.scope.version`, as exporters write it today; there from `otel.library.…` alone',
+  explains: isScopeOfTags,
+}
+
+const statusText: Reason = {
+  name: 'An `otel.status_code` of `OK` or `ERROR` is the status, as OpenTelemetry says; there it is lost but for `Ok` and `Error`',
+  explains: (difference, { theirs, ours }) =>
+    difference.field === 'status' &&
+    theirs.span.status.code === 0 &&
+    ours.span.status.code !== 0 &&
+    theirs.span.status.message === ours.span.status.message &&
+    attribute(ours.span, 'otel.status_code') === undefined,
+}
+
+export const zipkinReasons: readonly Reason[] = [marks, localAddress, peer, ends, error, scope, statusText]
