@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { check } from '../../../src/commands/check.ts'
@@ -23,6 +24,31 @@ test('each valid sample ends with 0 and one line', () => {
     assert.equal(check({ file, schema: false }, io), 0, file)
     assert.equal(io.stdout.lines.length, 1)
     assert.match(io.stdout.text, new RegExp(`^${file}: valid, bus (?:log|kafka):`))
+  }
+})
+
+test('the sampling strategies that a configuration names are checked with it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'guidepost-check-'))
+  try {
+    const config = join(folder, 'guidepost.yaml')
+    writeFileSync(config, 'receivers: { jaeger: { strategiesFile: strategies.json } }\n')
+    const run = (text?: string) => {
+      const io = fakeIo({ cwd: folder })
+      if (text !== undefined) writeFileSync(join(folder, 'strategies.json'), text)
+      return { io, status: check({ file: config, schema: false }, io) }
+    }
+    const missing = run()
+    assert.equal(missing.status, 1)
+    assert.match(missing.io.stdout.text, /strategies\.json: cannot be read: ENOENT/)
+    const wrong = run('{ "default_strategy": { "type": "probabilistic", "param": 5 } }')
+    assert.equal(wrong.status, 1)
+    assert.match(wrong.io.stdout.text, /strategies\.json: default_strategy\.param must be/)
+    assert.match(wrong.io.stderr.text, /^1 problem in /m)
+    const hardlyMeant = run('{ "default_strategy": { "type": "probabilistic", "param": 0.5 }, "typo": 1 }')
+    assert.equal(hardlyMeant.status, 0)
+    assert.match(hardlyMeant.io.stderr.text, /^warning: .*strategies\.json: .*typo/m)
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 })
 
