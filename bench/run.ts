@@ -26,6 +26,7 @@ import { programCases } from './program/cases.ts'
 import { jaegerCases } from './program/jaeger.ts'
 import { otlpCases } from './program/otlp.ts'
 import { soakCases } from './program/soak.ts'
+import { udpCases } from './program/udp.ts'
 import type { Case, Figure, RunOptions, TimeWindow } from './support/case.ts'
 import { hottest, readProfile } from './support/cpu-profile.ts'
 import { describeMachine, isQuiet } from './support/machine.ts'
@@ -43,6 +44,7 @@ const all: readonly Case[] = [
   ...programCases,
   ...otlpCases,
   ...jaegerCases,
+  ...udpCases,
   ...soakCases,
 ]
 
