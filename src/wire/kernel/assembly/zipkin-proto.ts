@@ -125,6 +125,21 @@ function readId(field: u32, at: usize, bytes: usize): bool {
 
 /** An entry of the map: 1 key, 2 value; either may be left out when it is empty. */
 function readTagEntry(at: usize, end: usize): bool {
+  // As nearly all come: a key and a value of less than 128 bytes each, and nothing else.
+  const bytes = end - at
+  const shortKey = <usize>load<u8>(at, 1)
+  if (bytes >= 4 && load<u8>(at) == 0x0a && shortKey < 128 && shortKey + 4 <= bytes) {
+    const rest = bytes - 4 - shortKey
+    const head = at + 2 + shortKey
+    if (rest < 128 && load<u16>(head) == <u16>(0x12 | (rest << 8))) {
+      tag(at + 2, shortKey, A_TEXT, head + 2, rest)
+      return true
+    }
+  }
+  return readAnyEntry(at, end)
+}
+
+function readAnyEntry(at: usize, end: usize): bool {
   let keyAt = at
   let keyBytes: usize = 0
   let valueAt = at

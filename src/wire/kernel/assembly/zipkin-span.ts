@@ -249,7 +249,8 @@ export function finishSpan(): void {
   findStatus(isV1)
   if (load<u8>(span, DEBUG) != 0) ownAttribute(name.ZIPKIN_DEBUG, A_BOOL, 1, 0)
   if (load<u8>(span, SHARED) != 0) ownAttribute(name.ZIPKIN_SHARED, A_BOOL, 1, 0)
-  // What had no meaning after all.
+  // What had no meaning after all, if there is any.
+  if (((load<u64>(used, 8) >> (<u64>RESOURCE_ROLES - 64)) & ((<u64>1 << <u64>(RULE_ROLE - RESOURCE_ROLES)) - 1)) == 0) return
   for (let role = RESOURCE_ROLES; role < RULE_ROLE; role++) {
     if (isUsed(role)) slotAsAttribute(role)
   }
@@ -313,8 +314,14 @@ function finishAddress(endpoint: usize, usual: i32, other: i32, text: usize): vo
   if (v6Bytes != 0) address(usual, load<u32>(endpoint, E_IPV6), v6Bytes, text + 48)
 }
 
+/** Neighbours mostly have the same: behind each text, its length and the four bytes that it was made of. */
 function address(text: i32, at: usize, bytes: usize, to: usize): void {
-  const textBytes = formatIp(to, at, bytes)
+  let textBytes = <usize>load<u32>(to, 40)
+  if (bytes != 4 || textBytes == 0 || load<u32>(to, 44) != load<u32>(at)) {
+    textBytes = formatIp(to, at, bytes)
+    store<u32>(to, bytes == 4 ? <u32>textBytes : 0, 40)
+    store<u32>(to, load<u32>(at), 44)
+  }
   if (textBytes == 0) ownAttribute(text, A_BYTES, at, bytes)
   else ownAttribute(text, A_TEXT, to, textBytes)
 }
