@@ -3,13 +3,11 @@
  * and say the same of every span, but for the differences that docs/jaeger.md and docs/zipkin.md list.
  */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
-import path from 'node:path'
 import { after, before, test } from 'node:test'
 import { collectorAvailable } from '../support/collector.ts'
 import { encodeDatagram, encodeProto, encodeThrift } from '../support/jaeger-encode.ts'
 import { Judge, type JudgeEntry, judge, judgedAttribute, type Reason } from '../support/jaeger-judge.ts'
-import { translated } from '../support/jaeger-judge-ours.ts'
+import { recorded, translated } from '../support/jaeger-judge-ours.ts'
 import { jaegerReasons, repeatedReasons, zipkinReasons } from '../support/jaeger-judge-reasons.ts'
 import type { PlainItem } from '../support/plain-spans.ts'
 import { Random } from '../support/random.ts'
@@ -20,7 +18,6 @@ import { zipkinProto } from '../support/zipkin-encode.ts'
 
 const skip = await requireReal('the Collector', collectorAvailable)
 const options = { skip, timeout: 120_000 }
-const DATA = path.resolve(import.meta.dirname, '../data')
 const BATCHES = 150
 /** As many datagrams at a time as any socket's buffer holds. */
 const BURST = 10
@@ -61,14 +58,6 @@ function assertAlike(
   return explained
 }
 
-const entryOfFile = (folder: string, file: string): JudgeEntry => {
-  const form = file
-    .replace(/^[^.]+\./, '')
-    .replace(/\.bin$/, '')
-    .replace('.', '-')
-  return (folder === 'zipkin' ? `zipkin-${form}` : form) as JudgeEntry
-}
-
 /** The Collector refuses a version 1 address that is `true`, as every version 1 tracer writes it; without them it reads the list. */
 function withoutAddresses(payload: Buffer): Buffer {
   const spans = JSON.parse(payload.toString()) as { binaryAnnotations: { value: unknown }[] }[]
@@ -79,22 +68,18 @@ function withoutAddresses(payload: Buffer): Buffer {
   return Buffer.from(JSON.stringify(plain))
 }
 
-for (const folder of ['jaeger', 'zipkin'] as const) {
-  const reasons = folder === 'jaeger' ? jaegerReasons : zipkinReasons
-  for (const file of readdirSync(path.join(DATA, folder)).filter((name) => !name.endsWith('.md'))) {
-    test(`recorded: ${file} means the same to the Collector`, options, async () => {
-      const entry = entryOfFile(folder, file)
-      const recorded = readFileSync(path.join(DATA, folder, file))
-      let payload: Buffer = recorded
-      if (entry === 'zipkin-v1-json') {
-        await assert.rejects(real.send(entry, recorded), /400/)
-        payload = withoutAddresses(recorded)
-      }
-      const ours = translated(entry, payload)
-      assert.ok(ours.length >= 6, `${ours.length} spans`)
-      assertAlike(entry, await judged(entry, [{ payload, spans: ours.length }]), ours, reasons)
-    })
-  }
+for (const { protocol, file, entry, payload: whole } of recorded) {
+  test(`recorded: ${file} means the same to the Collector`, options, async () => {
+    let payload = whole
+    if (entry === 'zipkin-v1-json') {
+      await assert.rejects(real.send(entry, whole), /400/)
+      payload = withoutAddresses(whole)
+    }
+    const ours = translated(entry, payload)
+    assert.ok(ours.length >= 6, `${ours.length} spans`)
+    const reasons = protocol === 'jaeger' ? jaegerReasons : zipkinReasons
+    assertAlike(entry, await judged(entry, [{ payload, spans: ours.length }]), ours, reasons)
+  })
 }
 
 const encoders: readonly [JudgeEntry, (batch: JaegerBatch) => Buffer][] = [
@@ -166,7 +151,8 @@ const changes: Readonly<Record<string, Change>> = {
 
 for (const [what, change] of Object.entries(changes)) {
   test(`the comparison sees a change of ${what}, whatever the reasons`, () => {
-    const theirs = translated('grpc', readFileSync(path.join(DATA, 'jaeger/python-opentelemetry.grpc.bin')))
+    const { payload } = recorded.find(({ file }) => file === 'python-opentelemetry.grpc.bin')!
+    const theirs = translated('grpc', payload)
     const reasons = [...jaegerReasons, ...repeatedReasons, ...zipkinReasons]
     assert.deepEqual(judge('grpc', theirs, theirs, reasons).unexplained, [])
     assert.notDeepEqual(judge('grpc', theirs, theirs.map(change), reasons).unexplained, [])

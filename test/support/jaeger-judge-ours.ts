@@ -1,11 +1,13 @@
 /** What the gateway's translation makes of a payload, before it is stamped. */
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
 import { limits } from '../../src/limits.ts'
 import { Kernel, type Translation } from '../../src/wire/kernel.ts'
 import { agentTranslation } from '../../src/wire/translations/agent.ts'
 import { jaegerTranslation } from '../../src/wire/translations/jaeger.ts'
 import { zipkinTranslation } from '../../src/wire/translations/zipkin.ts'
 import { zipkinJsonV1, zipkinJsonV2 } from '../../src/wire/zipkin-json/index.ts'
-import type { JudgeEntry } from './jaeger-judge.ts'
+import { type JudgeEntry, judgeEntries } from './jaeger-judge.ts'
 import { type PlainItem, spansOfOtlp } from './plain-spans.ts'
 
 const translations: Readonly<Record<JudgeEntry, Translation>> = {
@@ -19,6 +21,34 @@ const translations: Readonly<Record<JudgeEntry, Translation>> = {
   'zipkin-v2-proto': zipkinTranslation('proto'),
 }
 const kernel = new Kernel()
+const DATA = path.resolve(import.meta.dirname, '../data')
+
+export interface Recorded {
+  readonly protocol: 'jaeger' | 'zipkin'
+  readonly file: string
+  readonly entry: JudgeEntry
+  readonly payload: Buffer
+}
+
+/** The payloads of real clients in test/data; the name of each file says where it goes in. */
+export const recorded: readonly Recorded[] = (['jaeger', 'zipkin'] as const).flatMap((protocol) =>
+  readdirSync(path.join(DATA, protocol))
+    .filter((file) => !file.endsWith('.md'))
+    .map((file) => ({
+      protocol,
+      file,
+      entry: entryOf(protocol, file),
+      payload: readFileSync(path.join(DATA, protocol, file)),
+    })),
+)
+
+function entryOf(protocol: 'jaeger' | 'zipkin', file: string): JudgeEntry {
+  const words = file.split('.').slice(1).join('-').replace(/-bin$/, '')
+  const name = protocol === 'zipkin' ? `zipkin-${words}` : words
+  const entry = judgeEntries.find((one) => one === name)
+  if (entry === undefined) throw new Error(`${file} names no entry`)
+  return entry
+}
 
 /** The spans of a payload as it came in. Throws when the translation refuses it. */
 export function translated(entry: JudgeEntry, payload: Buffer): PlainItem[] {

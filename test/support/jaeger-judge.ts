@@ -147,7 +147,8 @@ function inEvents(difference: Difference): Difference[] {
   })
 }
 
-interface Ports {
+/** Where a program takes spans, on 127.0.0.1. */
+export interface SpanPorts {
   readonly grpc: number
   readonly http: number
   readonly binary: number
@@ -158,36 +159,18 @@ interface Ports {
 const POST_SPANS = '/jaeger.api_v2.CollectorService/PostSpans'
 const ARRIVED_MS_MAX = 20_000
 
-/** A Collector that takes every form and tells what it made of it. */
-export class Judge {
-  readonly #collector: Collector
-  readonly #ports: Ports
+/** Sends payloads as they are, each to the entry for its form. */
+export class PayloadSender {
+  readonly #ports: SpanPorts
   readonly #grpc: grpc.Client
   readonly #udp: Socket = createSocket('udp4')
 
-  private constructor(collector: Collector, ports: Ports) {
-    this.#collector = collector
+  constructor(ports: SpanPorts) {
     this.#ports = ports
     this.#grpc = new grpc.Client(`127.0.0.1:${ports.grpc}`, grpc.credentials.createInsecure())
   }
 
-  static async start(): Promise<Judge> {
-    const [grpcPort = 0, http = 0, zipkin = 0, binary = 0, compact = 0] = await freePorts()
-    const ports = { grpc: grpcPort, http, binary, compact, zipkin }
-    const collector = await Collector.start({
-      config: 'otelcol-jaeger-judge.yaml',
-      env: {
-        JAEGER_GRPC_PORT: `${grpcPort}`,
-        JAEGER_HTTP_PORT: `${http}`,
-        JAEGER_BINARY_PORT: `${binary}`,
-        JAEGER_COMPACT_PORT: `${compact}`,
-        ZIPKIN_PORT: `${zipkin}`,
-      },
-    })
-    return new Judge(collector, ports)
-  }
-
-  /** Sends it one payload. Throws with its answer when it refuses; a datagram it cannot refuse. */
+  /** Throws with the answer when the payload is refused; a datagram cannot be. */
   async send(entry: JudgeEntry, payload: Buffer): Promise<void> {
     switch (entry) {
       case 'grpc':
@@ -211,6 +194,59 @@ export class Judge {
     }
   }
 
+  close(): void {
+    this.#grpc.close()
+    this.#udp.close()
+  }
+
+  async #fetch(port: number, at: string, type: string, body: Buffer): Promise<void> {
+    const init = { method: 'POST', headers: { 'content-type': type }, body: new Uint8Array(body) }
+    const answer = await fetch(`http://127.0.0.1:${port}${at}`, init)
+    const said = await answer.text()
+    if (answer.status !== 202) throw new Error(`the answer is ${answer.status}: ${said}`)
+  }
+
+  #post(payload: Buffer): Promise<void> {
+    const same = (bytes: Buffer): Buffer => bytes
+    return new Promise((resolve, reject) => {
+      this.#grpc.makeUnaryRequest(POST_SPANS, same, same, payload, (error) =>
+        error ? reject(error) : resolve(),
+      )
+    })
+  }
+}
+
+/** A Collector that takes every form and tells what it made of it. */
+export class Judge {
+  readonly #collector: Collector
+  readonly #sender: PayloadSender
+
+  private constructor(collector: Collector, ports: SpanPorts) {
+    this.#collector = collector
+    this.#sender = new PayloadSender(ports)
+  }
+
+  static async start(): Promise<Judge> {
+    const [grpcPort = 0, http = 0, zipkin = 0, binary = 0, compact = 0] = await freePorts()
+    const ports = { grpc: grpcPort, http, binary, compact, zipkin }
+    const collector = await Collector.start({
+      config: 'otelcol-jaeger-judge.yaml',
+      env: {
+        JAEGER_GRPC_PORT: `${grpcPort}`,
+        JAEGER_HTTP_PORT: `${http}`,
+        JAEGER_BINARY_PORT: `${binary}`,
+        JAEGER_COMPACT_PORT: `${compact}`,
+        ZIPKIN_PORT: `${zipkin}`,
+      },
+    })
+    return new Judge(collector, ports)
+  }
+
+  /** Sends it one payload. Throws with its answer when it refuses; a datagram it cannot refuse. */
+  send(entry: JudgeEntry, payload: Buffer): Promise<void> {
+    return this.#sender.send(entry, payload)
+  }
+
   /** What it made of everything so far, once that is `count` spans or more. */
   async items(count: number): Promise<PlainItem[]> {
     let items: PlainItem[] = []
@@ -227,25 +263,8 @@ export class Judge {
   }
 
   async remove(): Promise<void> {
-    this.#grpc.close()
-    this.#udp.close()
+    this.#sender.close()
     await this.#collector.remove()
-  }
-
-  async #fetch(port: number, at: string, type: string, body: Buffer): Promise<void> {
-    const init = { method: 'POST', headers: { 'content-type': type }, body: new Uint8Array(body) }
-    const answer = await fetch(`http://127.0.0.1:${port}${at}`, init)
-    const said = await answer.text()
-    if (answer.status !== 202) throw new Error(`the judge answers ${answer.status}: ${said}`)
-  }
-
-  #post(payload: Buffer): Promise<void> {
-    const same = (bytes: Buffer): Buffer => bytes
-    return new Promise((resolve, reject) => {
-      this.#grpc.makeUnaryRequest(POST_SPANS, same, same, payload, (error) =>
-        error ? reject(error) : resolve(),
-      )
-    })
   }
 }
 
