@@ -9,6 +9,13 @@ import { zipkinThrift } from '../../support/zipkin-encode.ts'
 import { translateZipkin, zipkinSpans } from '../../support/zipkin-translate.ts'
 
 const kernel = new Kernel()
+
+/** Of this process, whatever else runs on the machine. */
+function cpuMs(begin: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(begin)
+  return (user + system) / 1000
+}
+
 const protocols = ['binary', 'compact'] as const
 const start = 1_700_000_000_000_000n
 const shop: CoreEndpoint = { ipv4: 0x0a010203, port: 8080, serviceName: 'shop' }
@@ -346,9 +353,9 @@ test('hostile lists are refused at once', () => {
     'lists in lists': Buffer.from(`0c000000010f0063${'0f00000001'.repeat(10_000)}080000000000`, 'hex'),
   }
   for (const [what, list] of Object.entries(lists)) {
-    const begin = performance.now()
+    const begin = process.cpuUsage()
     assert.equal(zipkinSpans(kernel, 'thrift_binary', list), 'thrift', what)
-    assert.ok(performance.now() - begin < 100, what)
+    assert.ok(cpuMs(begin) < 100, what)
   }
   const compact = [
     '',
@@ -409,9 +416,9 @@ test('a span of 100,000 annotations of both kinds is translated in a moment', ()
     each(keyed),
     bytes('00'),
   ])
-  const begin = performance.now()
+  const begin = process.cpuUsage()
   const found = translateZipkin(kernel, zipkinTranslation('thrift_binary'), payload)
-  assert.ok(performance.now() - begin < 500)
+  assert.ok(cpuMs(begin) < 500)
   assert.ok(typeof found !== 'string')
   const { span } = spansOfOtlp(found)[0]!
   assert.equal(span.events.length, count)

@@ -10,6 +10,13 @@ import { zipkinProto } from '../../support/zipkin-encode.ts'
 import { rulesFor, translateZipkin, zipkinSpans } from '../../support/zipkin-translate.ts'
 
 const kernel = new Kernel()
+
+/** Of this process, whatever else runs on the machine. */
+function cpuMs(begin: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(begin)
+  return (user + system) / 1000
+}
+
 const bare: ZipkinSpan = {
   traceId: Buffer.from('0af7651916cd43dd8448eb211c80319c', 'hex'),
   id: Buffer.from('b7ad6b7169203331', 'hex'),
@@ -420,9 +427,9 @@ test('a span of 100,000 tags is translated in a moment, whether they differ or n
   ]
   for (const set of sets) {
     const payload = zipkinProto([{ ...bare, tags: set }])
-    const begin = performance.now()
+    const begin = process.cpuUsage()
     const found = translateZipkin(kernel, zipkinTranslation('proto'), payload)
-    assert.ok(performance.now() - begin < 500)
+    assert.ok(cpuMs(begin) < 500)
     assert.ok(typeof found !== 'string')
     const { span } = spansOfOtlp(found)[0]!
     assert.equal(span.attributes.length, set === tags ? 100_000 : set === sets[1] ? 1 : 0)
