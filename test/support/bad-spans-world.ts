@@ -17,7 +17,7 @@ export type SpanEncodingName = 'otlp_proto' | 'jaeger_proto'
 export const encodings: readonly SpanEncodingName[] = ['otlp_proto', 'jaeger_proto']
 
 const WAIT_MS = 10_000
-const postSpansPath = '/jaeger.api_v2.CollectorService/PostSpans'
+export const postSpansPath = '/jaeger.api_v2.CollectorService/PostSpans'
 const idAttribute = 'test.id'
 const jaegerSpan = protoRoot(['jaeger/api_v2/collector.proto']).resolveAll().lookupType('jaeger.api_v2.Span')
 
@@ -65,10 +65,16 @@ export class SpansWorld {
 
   static async start(
     context: { after(undo: () => Promise<void>): void },
-    options: { encoding?: SpanEncodingName; udp?: boolean; guid?: Partial<Config['guid']> } = {},
+    options: {
+      encoding?: SpanEncodingName
+      udp?: boolean
+      guid?: Partial<Config['guid']>
+      /** The guid of each UDP port. */
+      portGuid?: string
+    } = {},
   ): Promise<SpansWorld> {
-    const { encoding = 'otlp_proto', udp = false, guid = {} } = options
-    const fixture = await GatewayFixture.start(spansConfig(encoding, guid), { udp })
+    const { encoding = 'otlp_proto', udp = false, guid = {}, portGuid } = options
+    const fixture = await GatewayFixture.start(withPortGuid(spansConfig(encoding, guid), portGuid), { udp })
     const world = new SpansWorld(fixture, encoding, udp)
     context.after(() => world.close())
     return world
@@ -181,6 +187,12 @@ function spansConfig(encoding: SpanEncodingName, own: Partial<Config['guid']>): 
       zipkin: { ...zipkin, encoding, guid: { ...zipkin.guid, ...own } },
     },
   }
+}
+
+function withPortGuid(config: Config, guid: string | undefined): Config {
+  if (guid === undefined) return config
+  const listeners = Object.entries(config.listeners).map(([key, at]) => [key, { ...at, guid }])
+  return { ...config, listeners: Object.fromEntries(listeners) }
 }
 
 function seenIn({ topic, guid, value }: Pick<BusRecord, 'topic' | 'guid' | 'value'>): SeenSpan[] {
