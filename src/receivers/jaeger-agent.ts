@@ -5,9 +5,9 @@
  */
 import { GuidepostError } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { Datagram } from '../transport/udp/listener.ts'
+import { type Datagram, noPeer } from '../transport/udp/listener.ts'
 import { type AgentProtocol, agentForms } from './jaeger.ts'
-import type { SpanReceiver } from './spans.ts'
+import type { SpanReceiver, SpanSettings } from './spans.ts'
 
 /** What a UDP listener asks of a receiver. */
 export interface AgentPort {
@@ -24,11 +24,22 @@ const keepNothing = (): void => undefined
 export function agentPort(receiver: SpanReceiver, protocol: AgentProtocol): AgentPort {
   const form = agentForms[protocol]
   const { intake } = receiver
+  /** Those that asked for no address: they hold for datagrams that were read without one before a reload asked. */
+  let withoutPeer: SpanSettings | undefined
+  const needsPeer = (): boolean => {
+    const { settings } = receiver
+    if (!settings.rules.usesPeer) withoutPeer = settings
+    return settings.rules.usesPeer
+  }
+  const settingsFor = ({ peer }: Datagram): SpanSettings => {
+    const { settings } = receiver
+    return settings.rules.usesPeer && peer === noPeer ? (withoutPeer ?? settings) : settings
+  }
   return {
     admits: () => intake.isOpen() && intake.budget.fits(limits.udpDatagramBytesMax * 2),
-    needsPeer: () => receiver.settings.rules.usesPeer,
+    needsPeer,
     handle: (datagram) => {
-      const { settings } = receiver
+      const settings = settingsFor(datagram)
       const { bytes } = datagram
       intake.receivedBytes(bytes.length)
       const guid = intake.requestGuid(settings.rules, datagram)

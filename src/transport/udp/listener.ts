@@ -12,7 +12,10 @@ import { listenError } from '../listen-error.ts'
 import { RingReader, ringMemory } from './ring.mjs'
 import type { DropReason, ReaderOrder, ReaderStart, ReaderWord, RingMemory } from './words.ts'
 
-/** One datagram as a receiver sees it. `peer` is 0.0.0.0 when it was not asked for, see `needsPeer`. */
+/** The peer of a datagram whose sender's address was not asked for; no sender has it. `reader.mjs` writes the same. */
+export const noPeer = '0.0.0.0'
+
+/** One datagram as a receiver sees it. `peer` is `noPeer` when it was not asked for, see `needsPeer`. */
 export interface Datagram extends Sender {
   /** In memory that threads share; borrowed, valid until `handle` returns. */
   readonly bytes: Buffer
