@@ -202,17 +202,44 @@ function seenIn({ topic, guid, value }: Pick<BusRecord, 'topic' | 'guid' | 'valu
     }))
   }
   assert.equal(topic, 'jaeger-spans')
-  const span = jaegerSpan.toObject(jaegerSpan.decode(value)) as JaegerTree
+  const span = jaegerSpan.toObject(jaegerSpan.decode(value), { longs: String }) as JaegerTree
+  assertJaegerReads(span)
   const stamps = (span.process?.tags ?? []).filter(({ key }) => key === 'guid').map(({ vStr = '' }) => vStr)
   const id = span.tags?.find(({ key }) => key === idAttribute)?.vStr ?? ''
   return [{ id, guid, stamps }]
+}
+
+/** Years 1 to 9999 (google/protobuf/timestamp.proto), and what Go's time.Duration holds. */
+const timestampSeconds = [-62_135_596_800, 253_402_300_799] as const
+const durationSeconds = [-9_223_372_036, 9_223_372_036] as const
+
+/** What Jaeger's own reader fails at would stop a consumer. */
+function assertJaegerReads({ traceId, spanId, startTime, duration, logs = [] }: JaegerTree): void {
+  assert.ok([0, 8, 16].includes(traceId?.length ?? 0) && [0, 8].includes(spanId?.length ?? 0))
+  const check = (time: JaegerTime | undefined, range: readonly [number, number], nanosMin: number): void => {
+    const { seconds = '0', nanos = 0 } = time ?? {}
+    const isReadable = Number(seconds) >= range[0] && Number(seconds) <= range[1]
+    assert.ok(isReadable && nanos >= nanosMin && nanos < 1_000_000_000, `${seconds} s and ${nanos} ns`)
+  }
+  check(startTime, timestampSeconds, 0)
+  check(duration, durationSeconds, -999_999_999)
+  for (const { timestamp } of logs) check(timestamp, timestampSeconds, 0)
 }
 
 interface JaegerTag {
   readonly key?: string
   readonly vStr?: string
 }
+interface JaegerTime {
+  readonly seconds?: string
+  readonly nanos?: number
+}
 interface JaegerTree {
+  readonly traceId?: Uint8Array
+  readonly spanId?: Uint8Array
+  readonly startTime?: JaegerTime
+  readonly duration?: JaegerTime
+  readonly logs?: readonly { readonly timestamp?: JaegerTime }[]
   readonly tags?: readonly JaegerTag[]
   readonly process?: { readonly tags?: readonly JaegerTag[] }
 }
