@@ -102,7 +102,8 @@ async function profile(one: Case, options: RunOptions): Promise<void> {
     if (one.name.startsWith('kernel/')) writeFileSync(kept, JSON.stringify(await profileHere(run)))
     else {
       await run()
-      const file = readdirSync(directory).find((name) => name.endsWith('.cpuprofile'))
+      // Each thread writes one: the main thread's number is 0 (`CPU.<date>.<time>.<pid>.<thread>.<count>.cpuprofile`).
+      const file = readdirSync(directory).find((name) => /\.0\.\d+\.cpuprofile$/.test(name))
       if (file === undefined) throw new Error('no profile was written')
       renameSync(path.join(directory, file), kept)
     }

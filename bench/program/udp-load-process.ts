@@ -46,21 +46,13 @@ class Sender {
   /** The report comes when every datagram of the former pace has left. */
   pace(perSecond: number): void {
     this.#perMs = 0
-    this.#reportSent(perSecond)
-  }
-
-  #reportSent(perSecond: number): void {
+    this.#due = 0
     if (this.#free.length < slots) {
-      setTimeout(() => this.#reportSent(perSecond), 1)
+      setTimeout(() => this.pace(perSecond), 1)
       return
     }
     this.#perMs = perSecond / 1e3
-    this.#due = 0
     this.#lastMs = performance.now()
-    this.count()
-  }
-
-  count(): void {
     const { user, system } = process.cpuUsage()
     report({ type: 'sent', datagrams: this.#sent, cpuSeconds: (user + system) / 1e6 })
   }
@@ -89,7 +81,6 @@ process.on('message', (command: UdpCommand) => {
   if (command.type === 'start') {
     sender = new Sender(command.spans)
     sender.open(command.port)
-  } else if (command.type === 'pace') sender?.pace(command.perSecond)
-  else sender?.count()
+  } else sender?.pace(command.perSecond)
 })
 process.on('disconnect', () => process.exit())

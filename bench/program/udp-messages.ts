@@ -3,9 +3,8 @@
 export type UdpCommand =
   /** `spans`: in a datagram. */
   | { readonly type: 'start'; readonly port: number; readonly spans: number }
-  /** 0: nothing is sent. */
+  /** 0: nothing is sent. Answered with `sent` when all of the former pace have left. */
   | { readonly type: 'pace'; readonly perSecond: number }
-  | { readonly type: 'count' }
 
 export type UdpReport =
   | { readonly type: 'ready'; readonly datagramBytes: number }
