@@ -44,6 +44,7 @@ export class Gateway {
   #receivers: Receivers | undefined
   #listeners: Listeners | undefined
   #admin: Admin | undefined
+  #isListening = false
   #draining = false
 
   constructor(config: Config, log: Logger) {
@@ -156,12 +157,14 @@ export class Gateway {
       this.#tellListening('admin', config.admin.host, this.#admin.address?.port ?? 0)
     }
     await this.#listeners?.open(config)
+    this.#isListening = true
     for (const { key, host, port } of this.#ports) this.#tellListening(key, host, port)
   }
 
   #readiness(): { ok: boolean; reasons: string[] } {
     const reasons: string[] = []
     const { up, reason } = this.#bus.health()
+    if (!this.#isListening) reasons.push('the gateway is starting: not all of its ports are open yet')
     if (this.#draining) reasons.push('the gateway is draining')
     if (!up) reasons.push(`the bus is down: ${reason}`)
     return { ok: reasons.length === 0, reasons }

@@ -33,9 +33,7 @@ test('datagrams without an address keep the rules of before; none is taken for o
   const fixture = await GatewayFixture.start(config, { udp: true })
   const socket = createSocket({ type: 'udp4', sendBufferSize: 2 ** 20 })
   const stored = () =>
-    fixture.bus.stored.flatMap(({ guid, ...record }) =>
-      itemsOfRecord({ guid, ...record }).map(({ id }) => ({ id, guid })),
-    )
+    fixture.bus.stored.flatMap((record) => itemsOfRecord(record).map(({ id }) => ({ id, guid: record.guid })))
   try {
     const port = fixture.portOf('jaegerCompact')
     // A connected socket sends at once.
