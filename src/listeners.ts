@@ -81,13 +81,16 @@ export class Listeners {
 
   /** Opens what the configuration switches on. Throws a coded error when a port cannot be had. */
   async open(config: Config): Promise<void> {
-    for (const key of keys) {
+    const opening = keys.flatMap((key) => {
       const at = config.listeners[key]
-      if (at === undefined) continue
+      if (at === undefined) return []
       const listener = this.#listenerOf(config, key, at)
       this.#listeners.push(listener)
-      this.ports.push({ key, host: at.host, port: await listener.listen() })
-    }
+      return [{ key, host: at.host, port: listener.listen() }]
+    })
+    // All at once, since those of UDP start a thread each; one that fails must not leave the others opening unseen.
+    await Promise.allSettled(opening.map(({ port }) => port))
+    for (const { key, host, port } of opening) this.ports.push({ key, host, port: await port })
   }
 
   /** Applies to connections and requests from now on. */
