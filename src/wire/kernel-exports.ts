@@ -76,7 +76,7 @@ export interface KernelExports {
   ): number
   planJaegerRecords(outputBytesMax: number, partsMax: number): number
   writeJaegerRecords(): number
-  jaegerFromThrift(
+  jaegerThriftTo(
     protocol: number,
     target: number,
     at: number,
@@ -84,17 +84,10 @@ export interface KernelExports {
     itemsMax: number,
     outputBytesMax: number,
   ): number
-  jaegerFromProto(at: number, bytes: number, itemsMax: number, outputBytesMax: number): number
+  jaegerProtoToOtlp(at: number, bytes: number, itemsMax: number, outputBytesMax: number): number
   readonly symbolsAt: WebAssembly.Global
   readonly symbolCount: WebAssembly.Global
-  translateZipkin(
-    from: number,
-    at: number,
-    bytes: number,
-    itemsMax: number,
-    outputBytesMax: number,
-    rowsMax: number,
-  ): number
+  zipkinToOtlp(from: number, at: number, bytes: number, itemsMax: number, outputBytesMax: number): number
   /** A translation: its bytes, at `translated`, or a code. */
   otlpToJaeger(at: number, bytes: number, itemsMax: number, levelsMax: number, bytesMax: number): number
 }

@@ -91,6 +91,11 @@ export interface WalkOptions {
   readonly deep: boolean
 }
 
+/** The options of the kernel's walks that have several, see its `rules.ts`. */
+export function optionBits({ wantExisting, deep }: WalkOptions): number {
+  return (wantExisting ? 1 : 0) | (deep ? 2 : 0)
+}
+
 /** One kind of message: the kernel's functions for it. Codes below zero are `kernelCodes`. */
 export interface Format {
   /** Checks the payload of `bytes` bytes at address `at` and notes every item. 0 or a code. */

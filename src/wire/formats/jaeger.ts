@@ -4,22 +4,13 @@
  */
 import { limits } from '../../limits.ts'
 import { read } from '../any-value.ts'
-import type { Format } from '../kernel.ts'
-
-/** The kernel's options of `walkJaegerRecords`. */
-const EXISTING = 1
-const DEEP = 2
+import { type Format, optionBits } from '../kernel.ts'
 
 export const jaegerFormat: Format = {
-  walk: (x, at, bytes, { active, opaque, wantExisting, deep }) =>
-    x.walkJaegerRecords(
-      at,
-      bytes,
-      limits.requestItemsMax,
-      active,
-      opaque,
-      (wantExisting ? EXISTING : 0) | (deep ? DEEP : 0),
-    ),
+  walk: (x, at, bytes, options) => {
+    const { active, opaque } = options
+    return x.walkJaegerRecords(at, bytes, limits.requestItemsMax, active, opaque, optionBits(options))
+  },
   // A row is a span.
   itemCount: (x) => x.rowCount.value as number,
   // A record is one span, however large it is.

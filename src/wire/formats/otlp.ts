@@ -1,13 +1,9 @@
 /** The three export requests of OTLP, as the kernel's `otlp*.ts` walk, cut and write them. */
 import { limits } from '../../limits.ts'
 import { anyValueText } from '../any-value.ts'
-import { codeOf, type Format } from '../kernel.ts'
+import { codeOf, type Format, optionBits } from '../kernel.ts'
 
 export type OtlpSignal = 'traces' | 'metrics' | 'logs'
-
-/** The kernel's options of `walkOtlp`. */
-const EXISTING = 1
-const DEEP = 2
 
 export const otlpFormats: Readonly<Record<OtlpSignal, Format>> = {
   traces: formatOf(0),
@@ -17,7 +13,8 @@ export const otlpFormats: Readonly<Record<OtlpSignal, Format>> = {
 
 function formatOf(signal: number): Format {
   return {
-    walk: (x, at, bytes, { active, opaque, wantExisting, deep }) => {
+    walk: (x, at, bytes, options) => {
+      const { active, opaque } = options
       const code = x.walkOtlp(
         signal,
         at,
@@ -27,7 +24,7 @@ function formatOf(signal: number): Format {
         limits.otlpNestingMax,
         active,
         opaque,
-        (wantExisting ? EXISTING : 0) | (deep ? DEEP : 0),
+        optionBits(options),
       )
       if (code < 0 || (x.itemCountOtlp.value as number) > 0 || x.rowCount.value === 0) return code
       // Fields of a later version next to resources pass; a message of nothing else is something else.

@@ -6,7 +6,10 @@
 import { limits } from '../../limits.ts'
 import type { Translation } from '../kernel.ts'
 
-export type JaegerThriftForm = 'thrift_binary' | 'thrift_compact'
+/** The kernel's numbers of Thrift's protocols. */
+export const thriftProtocols = { thrift_binary: 0, thrift_compact: 1 } as const
+
+type JaegerThriftForm = keyof typeof thriftProtocols
 
 /**
  * To an ExportTraceServiceRequest, or to a PostSpansRequest. Its codes: `protobuf` and `thrift` for what is malformed (of
@@ -18,11 +21,11 @@ export function jaegerTranslation(from: JaegerThriftForm, to: 'otlp' | 'jaeger')
 export function jaegerTranslation(from: 'proto' | JaegerThriftForm, to: 'otlp' | 'jaeger'): Translation {
   const { requestItemsMax, expandedBytesMax } = limits
   if (from === 'proto') {
-    return { run: (x, at, bytes) => x.jaegerFromProto(at, bytes, requestItemsMax, expandedBytesMax) }
+    return { run: (x, at, bytes) => x.jaegerProtoToOtlp(at, bytes, requestItemsMax, expandedBytesMax) }
   }
-  const protocol = from === 'thrift_binary' ? 0 : 1
+  const protocol = thriftProtocols[from]
   const target = to === 'otlp' ? 0 : 1
   return {
-    run: (x, at, bytes) => x.jaegerFromThrift(protocol, target, at, bytes, requestItemsMax, expandedBytesMax),
+    run: (x, at, bytes) => x.jaegerThriftTo(protocol, target, at, bytes, requestItemsMax, expandedBytesMax),
   }
 }

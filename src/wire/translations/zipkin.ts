@@ -18,13 +18,6 @@ export type ZipkinForm = keyof typeof forms
 export function zipkinTranslation(from: ZipkinForm): Translation {
   return {
     run: (x: KernelExports, at: number, bytes: number): number =>
-      x.translateZipkin(
-        forms[from],
-        at,
-        bytes,
-        limits.requestItemsMax,
-        limits.expandedBytesMax,
-        limits.requestItemsMax,
-      ),
+      x.zipkinToOtlp(forms[from], at, bytes, limits.requestItemsMax, limits.expandedBytesMax),
   }
 }

@@ -25,7 +25,7 @@ export const spanIdDigits = 16
 export const traceIdDigits = 32
 
 /** The attributes that OTLP has for an endpoint's address, on this side and the other; they take any text. */
-export const addressNames = { own: Buffer.from('net.host.ip'), peer: Buffer.from('net.peer.ip') } as const
+const addressNames = { own: Buffer.from('net.host.ip'), peer: Buffer.from('net.peer.ip') } as const
 export type EndpointSide = keyof typeof addressNames
 
 export function keyTable<Key extends string>(...keys: Key[]): KeyTable<Key> {

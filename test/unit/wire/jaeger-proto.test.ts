@@ -265,7 +265,7 @@ test('a request cut short anywhere is refused', () => {
 
 test('more spans, tags or bytes than the limits are refused as such', () => {
   const limited = (items: number, bytesMax: number): Translation => ({
-    run: (x, at, count) => x.jaegerFromProto(at, count, items, bytesMax),
+    run: (x, at, count) => x.jaegerProtoToOtlp(at, count, items, bytesMax),
   })
   const three = encodeProto({
     process: cart,

@@ -356,7 +356,7 @@ for (const protocol of ['binary', 'compact'] as const) {
   test(`${protocol}: more spans, tags or bytes than the limits are refused as such`, () => {
     const limited = (target: number, items: number, bytesMax: number): Translation => ({
       run: (x, at, count) =>
-        x.jaegerFromThrift(protocol === 'binary' ? 0 : 1, target, at, count, items, bytesMax),
+        x.jaegerThriftTo(protocol === 'binary' ? 0 : 1, target, at, count, items, bytesMax),
     })
     const three = encodeThrift(protocol, { process, spans: [full, full, full] })
     for (const target of [0, 1]) {

@@ -438,18 +438,39 @@ test('a span of 100,000 tags is translated in a moment, whether they differ or n
 })
 
 test('more spans, attributes or bytes than may be are refused', () => {
-  const limited = (items: number, bytes: number, rows: number): Translation => ({
-    run: (x, at, length) => x.translateZipkin(0, at, length, items, bytes, rows),
+  const limited = (items: number, bytes: number): Translation => ({
+    run: (x, at, length) => x.zipkinToOtlp(0, at, length, items, bytes),
   })
   const payload = zipkinProto([
     bare,
     { ...bare, tags: Array.from({ length: 2000 }, (_, i) => [`k${i}`, 'v'] as const) },
   ])
   const much = 1 << 20
-  assert.equal(translateZipkin(kernel, limited(1, much, much), payload), 'items')
-  assert.equal(translateZipkin(kernel, limited(2, much, 1000), payload), 'items')
-  assert.equal(translateZipkin(kernel, limited(2, 1000, much), payload), 'too_large')
-  const whole = translateZipkin(kernel, limited(2, much, 3000), payload)
+  assert.equal(translateZipkin(kernel, limited(1, much), payload), 'items')
+  assert.equal(translateZipkin(kernel, limited(1999, much), payload), 'items')
+  assert.equal(translateZipkin(kernel, limited(2000, 1000), payload), 'too_large')
+  const whole = translateZipkin(kernel, limited(2000, much), payload)
   assert.ok(typeof whole !== 'string')
   assert.equal(spansOfOtlp(whole).length, 2)
+})
+
+test('a translation that begins again with larger tables gives back what it took', () => {
+  const usual = Array.from({ length: 20_000 }, () => ({ ...bare, tags: [['k', 'v'.repeat(100)]] as const }))
+  const large = { ...bare, tags: Array.from({ length: 2000 }, (_, i) => [`k${i}`, 'v'] as const) }
+  const memoryOf = (spans: readonly ZipkinSpan[]): number => {
+    const toOtlp = zipkinTranslation('proto')
+    let taken = 0
+    const measured: Translation = {
+      run: (x, at, bytes) => {
+        const before = x.arenaBytes()
+        const code = toOtlp.run(x, at, bytes)
+        taken = x.arenaBytes() - before
+        return code
+      },
+    }
+    assert.ok(typeof translateZipkin(kernel, measured, zipkinProto(spans)) !== 'string')
+    return taken
+  }
+  // The tables for 2,000 attributes are some 640 KB; the spans before them fill some 4 MB.
+  assert.ok(memoryOf([...usual, large]) < memoryOf(usual) + 2e6)
 })

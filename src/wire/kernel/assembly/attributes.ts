@@ -7,7 +7,7 @@
 // The value of a text or of bytes is its address, that of the others their 64 bits. The table lies before the output; when
 // it is too small, what does not fit is lost, `distinctAttributes` says E_ROWS, and the translation begins again.
 
-import { E_MEMORY, arenaTake, sameBytes } from './memory'
+import { E_MEMORY, arenaResize, arenaTake, sameBytes } from './memory'
 import { out, outTo, putBytes, putTag, putVarint, room, varint64Bytes } from './output'
 import { hashSeed } from './rules'
 import { fieldNumber, length, readLength, readTag, skipValue, varintBytes, wireType } from './wire'
@@ -27,7 +27,7 @@ export const A_BYTES: u32 = 4
  */
 export const A_TEXTS: u32 = 5
 /** A row that is not written: a repeated key, or one that became something else than an attribute. */
-export const A_NONE: u32 = 6
+const A_NONE: u32 = 6
 
 const ROW: usize = 32
 /** Rows up to which repeated keys are found by a filter and a look at each row before; with more, by a hash table. */
@@ -42,8 +42,6 @@ let last: i32 = 0
 let isOverfull: bool = false
 /** Repeats of a key whose value differs from the one before. */
 export let attributesDropped: u32 = 0
-/** Attributes of the message at hand that are still to be written. */
-export let attributesKept: i32 = 0
 
 /** Makes room for `max` attributes at once. 0 or E_MEMORY. */
 export function attributesBegin(max: i32): i32 {
@@ -56,6 +54,16 @@ export function attributesBegin(max: i32): i32 {
   last = 0
   isOverfull = false
   return rows == 0 || index == 0 ? E_MEMORY : 0
+}
+
+/**
+ * After E_ROWS: how many rows there are at the next try, 0 when there were `max` already. Gives back all regions from
+ * `regionsAt` on, so that a try takes no memory from the next one.
+ */
+export function moreRows(rows: i32, max: i32, regionsAt: usize): i32 {
+  if (rows == max) return 0
+  arenaResize(regionsAt, 0)
+  return <i32>min(<i64>rows * 16, <i64>max)
 }
 
 /** Begins the attributes of a message; what `attributesShut` takes to go back to those that wait. */
@@ -137,14 +145,8 @@ export function valueBytesOf(row: usize): usize {
   return <usize>load<u32>(row, 12)
 }
 
-/** Gives an attribute another name. */
-export function renameAttribute(row: usize, keyAt: usize, keyBytes: usize): void {
-  store<u32>(row, <u32>keyAt)
-  store<u32>(row, <u32>keyBytes, 4)
-}
-
 /** Gives an attribute another value. */
-export function changeAttribute(row: usize, type: u32, value: u64, valueBytes: usize): void {
+function changeAttribute(row: usize, type: u32, value: u64, valueBytes: usize): void {
   store<u32>(row, type, 8)
   store<u32>(row, <u32>valueBytes, 12)
   store<u64>(row, value, 16)
@@ -154,16 +156,14 @@ export function changeAttribute(row: usize, type: u32, value: u64, valueBytes: u
 @inline
 export function takeAttribute(row: usize): void {
   store<u32>(row, A_NONE, 8)
-  attributesKept--
 }
 
 /**
- * Finds the repeated keys of the message at hand: the last value stands in the place of the first. Sets `attributesKept` and
+ * Finds the repeated keys of the message at hand: the last value stands in the place of the first. Sets
  * `attributesDropped`. 0, or E_ROWS when the table was too small for all attributes so far.
  */
 export function distinctAttributes(): i32 {
   attributesDropped = 0
-  attributesKept = last - first
   if (isOverfull) return E_ROWS
   if (last - first > FEW) {
     distinctMany()

@@ -9,7 +9,7 @@
 // Messages that came in several parts are joined, as protobuf has it: the bytes of the parts, one behind the other, are
 // the whole.
 
-import { E_ROWS, hashOf } from './attributes'
+import { E_ROWS, hashOf, moreRows } from './attributes'
 import { E_GROUPS, writeProcess, writeSpan } from './jaeger-proto-span'
 import { resourceSpansBegin, resourceSpansEnd } from './jaeger-scope'
 import { problem, setProblem, tablesBegin } from './jaeger-span'
@@ -22,25 +22,24 @@ const ROWS: i32 = 256
 
 let payload: usize = 0
 let payloadEnd: usize = 0
-let itemsMax: u32 = 0
+let spansMax: u32 = 0
 let spanCount: u32 = 0
 
 /**
  * Translates the request at `at`. The bytes of the translation at `translated`, or E_PROTOBUF, E_ITEMS when there are more
- * than `items` spans or tags in a span, E_TOO_LARGE, E_MEMORY.
+ * than `itemsMax` spans or tags in a span, E_TOO_LARGE, E_MEMORY.
  */
-export function jaegerFromProto(at: usize, bytes: usize, items: i32, bytesMax: usize): i32 {
+export function jaegerProtoToOtlp(at: usize, bytes: usize, itemsMax: i32, outputBytesMax: usize): i32 {
   payload = at
   payloadEnd = at + bytes
-  itemsMax = items
+  spansMax = itemsMax
   const regionsAt = arenaBytes()
-  let rows = min(ROWS, items)
+  let rows = min(ROWS, itemsMax)
   while (true) {
-    const code = translateOnce(bytes, rows, bytesMax)
+    const code = translateOnce(bytes, rows, outputBytesMax)
     if (code != E_ROWS) return code
-    if (rows == items) return E_ITEMS
-    rows = <i32>min(<i64>rows * 16, <i64>items)
-    arenaResize(regionsAt, 0)
+    rows = moreRows(rows, itemsMax, regionsAt)
+    if (rows == 0) return E_ITEMS
   }
 }
 
@@ -123,7 +122,7 @@ function eachField(pass: u32, at: usize, end: usize): bool {
         if (!writeSpan(at, next)) return false
       } else if (pass == GROUP) {
         if (!groupSpan(at, next)) return false
-      } else if (pass == COUNT && ++spanCount > itemsMax) {
+      } else if (pass == COUNT && ++spanCount > spansMax) {
         setProblem(E_ITEMS)
         return false
       }

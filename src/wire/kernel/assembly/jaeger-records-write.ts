@@ -1,10 +1,10 @@
 // Writes the records that `jaeger-records.ts` has planned. Everything here reads spans that were checked.
 
-import { E_MEMORY, arenaTake, copyLoose } from './memory'
+import { E_MEMORY, arenaTake } from './memory'
 import { KIND_BATCH, KIND_FORGED, KIND_OWN, batchProcess, batchProcessBytes } from './jaeger-records'
-import { isStampKey, readKeyValue } from './jaeger-records-check'
+import { isStampTag, pickTags, put, putLog } from './jaeger-records-pick'
 import { ROW, SLOT, partAt, partCount, rowCount, rows, slots } from './plan'
-import { fieldNumber, length, readLength, readTag, skipValue, varintBytes, wireType, writeVarint } from './wire'
+import { fieldNumber, length, readLength, readTag, skipValue, wireType, writeVarint } from './wire'
 
 /** Span.process = 10, with a length. */
 const PROCESS_TAG: u8 = 0x52
@@ -27,12 +27,6 @@ export function writeJaegerRecords(): i32 {
     store<u32>(part, <u32>out, 16)
   }
   return 0
-}
-
-@inline
-function put(out: usize, from: usize, to: usize): usize {
-  copyLoose(out, from, to - from)
-  return out + (to - from)
 }
 
 @inline
@@ -100,70 +94,4 @@ function pickProcesses(out: usize, at: usize, end: usize): usize {
     if (field == 10) out = pickTags(out, readLength(valueAt, end), at)
   }
   return out
-}
-
-
-/** Copies the fields of a Process or Log but for each KeyValue (2) of the stamp's name. */
-export function pickTags(out: usize, at: usize, end: usize): usize {
-  let from = at
-  while (at < end) {
-    const fieldAt = at
-    at = readTag(at, end)
-    const field = fieldNumber
-    const valueAt = at
-    at = skipValue(at, end, wireType)
-    if (field != 2 || !isStampTag(readLength(valueAt, end), at)) continue
-    out = put(out, from, fieldAt)
-    from = at
-  }
-  return put(out, from, end)
-}
-
-/** Bytes of the tags of the stamp's name that stand in a Log. */
-function stampTagsBytes(at: usize, end: usize): usize {
-  let bytes: usize = 0
-  while (at < end) {
-    const fieldAt = at
-    at = readTag(at, end)
-    const field = fieldNumber
-    const valueAt = at
-    at = skipValue(at, end, wireType)
-    if (field == 2 && isStampTag(readLength(valueAt, end), at)) bytes += at - fieldAt
-  }
-  return bytes
-}
-
-function isStampTag(at: usize, end: usize): bool {
-  readKeyValue(at, end)
-  return isStampKey()
-}
-
-/** Copies a log less the fields of the stamp's name; one without such a field as it came, its length too. */
-function putLog(out: usize, fieldAt: usize, lengthAt: usize, end: usize): usize {
-  const at = readLength(lengthAt, end)
-  const removed = stampTagsBytes(at, end)
-  if (removed == 0) return put(out, fieldAt, end)
-  out = put(out, fieldAt, lengthAt)
-  out = writeVarint(out, <u32>(end - at - removed))
-  return pickTags(out, at, end)
-}
-
-/** Bytes of a span without its processes and without the tags and log fields of the stamp's name. */
-export function restBytesOf(at: usize, end: usize): usize {
-  let bytes: usize = 0
-  while (at < end) {
-    const fieldAt = at
-    at = readTag(at, end)
-    const field = fieldNumber
-    const valueAt = at
-    at = skipValue(at, end, wireType)
-    if (field == 10) continue
-    if (field == 8 && isStampTag(readLength(valueAt, end), at)) continue
-    bytes += at - fieldAt
-    if (field != 9) continue
-    const logAt = readLength(valueAt, end)
-    const removed = stampTagsBytes(logAt, at)
-    if (removed != 0) bytes = bytes - removed - (logAt - valueAt) + varintBytes(<u32>(at - logAt - removed))
-  }
-  return bytes
 }

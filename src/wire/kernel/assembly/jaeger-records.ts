@@ -35,9 +35,9 @@ import {
   textsBegin,
   valueType,
 } from './jaeger-records-check'
-import { pickTags, restBytesOf } from './jaeger-records-write'
+import { pickTags, restBytesOf } from './jaeger-records-pick'
 import { ROW, R_TEXT, SLOT, partAt, partCount, partNew, partsTake, refuse, rowCount, rowNext, rows, rowsOpen, slots, verdicts } from './plan'
-import { NOT_TEXT, keepValue, matchName, tupleOf, tuplesBegin } from './rules'
+import { DEEP, EXISTING, NOT_TEXT, keepValue, matchName, tupleOf, tuplesBegin } from './rules'
 import { fieldNumber, length, readLength, readTag, readVarint, skipValue, varintBytes, wireType } from './wire'
 
 /** A span that takes its batch's process. */
@@ -45,12 +45,9 @@ export const KIND_BATCH: u32 = 0
 /** A span with one process of its own, of which nothing is taken out. */
 export const KIND_OWN: u32 = 1
 /** A span that is copied field by field. */
-export const KIND_PICKED: u32 = 2
+const KIND_PICKED: u32 = 2
 /** The same, and tags of the stamp's name are taken out of the span and its logs. */
 export const KIND_FORGED: u32 = 3
-
-const EXISTING: u32 = 1
-const DEEP: u32 = 2
 
 /** Contents of the batch's process, less what is taken out; 0 bytes when there is none. */
 export let batchProcess: usize = 0

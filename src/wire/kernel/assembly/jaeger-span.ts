@@ -127,7 +127,7 @@ function isOfTrace(row: usize): bool {
 }
 
 /** The parent: Thrift's own field, else the first child_of of the trace, else the first follows_from of it. */
-export function parentOfSpan(): u64 {
+function parentOfSpan(): u64 {
   const own = load<u64>(span, PARENT_ID)
   if (own != 0) return own
   let parent: u64 = 0

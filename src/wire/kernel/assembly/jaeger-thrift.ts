@@ -10,7 +10,7 @@
 // What follows the batch is not looked at, as in Jaeger's collector. seqNo and stats tell of the client and not of its
 // spans, and are left behind.
 
-import { E_ROWS, attribute, attributesForget } from './attributes'
+import { E_ROWS, attribute, attributesForget, moreRows } from './attributes'
 import {
   batchBegin,
   batchEnd,
@@ -61,7 +61,7 @@ import {
   tagValueBytes,
 } from './jaeger-thrift-parts'
 import { eventTimeOfMicros, timesOfMicros } from './jaeger-times'
-import { E_ITEMS, E_THRIFT, arenaBytes, arenaResize } from './memory'
+import { E_ITEMS, E_THRIFT, arenaBytes } from './memory'
 import { outTo, outputBegin, outputCode, outputEnd, translated } from './output'
 import {
   Binary,
@@ -98,30 +98,29 @@ function isOtlp<T>(): bool {
 /** Rows of the tables at first. */
 const ROWS: i32 = 256
 
-let itemsMax: u32 = 0
+let spansMax: u32 = 0
 
 /**
  * Translates the batch at `at`. `protocol`: 0 binary, 1 compact; `target`: 0 OTLP, 1 Jaeger. The bytes of the translation
- * at `translated`, or E_THRIFT (`faultAt`), E_ITEMS when there are more than `items` spans or tags in a span, E_TOO_LARGE,
+ * at `translated`, or E_THRIFT (`faultAt`), E_ITEMS when there are more than `itemsMax` spans or tags in a span, E_TOO_LARGE,
  * E_MEMORY.
  */
-export function jaegerFromThrift(
+export function jaegerThriftTo(
   protocol: i32,
   target: i32,
   at: usize,
   bytes: usize,
-  items: i32,
-  bytesMax: usize,
+  itemsMax: i32,
+  outputBytesMax: usize,
 ): i32 {
-  itemsMax = items
+  spansMax = itemsMax
   const regionsAt = arenaBytes()
-  let rows = min(ROWS, items)
+  let rows = min(ROWS, itemsMax)
   while (true) {
-    const code = translateOnce(protocol, target, at, bytes, rows, bytesMax)
+    const code = translateOnce(protocol, target, at, bytes, rows, outputBytesMax)
     if (code != E_ROWS) return code
-    if (rows == items) return E_ITEMS
-    rows = <i32>min(<i64>rows * 16, <i64>items)
-    arenaResize(regionsAt, 0)
+    rows = moreRows(rows, itemsMax, regionsAt)
+    if (rows == 0) return E_ITEMS
   }
 }
 
@@ -182,7 +181,7 @@ function writeBatch<P, T>(processAt: usize, at: usize, end: usize): usize {
   at = readStructs<P>(at, end)
   if (at == 0) return 0
   const count = elementCount
-  if (count > itemsMax) {
+  if (count > spansMax) {
     setProblem(E_ITEMS)
     return 0
   }

@@ -38,7 +38,7 @@ function floorSeconds(nanos: i64): i64 {
 }
 
 @inline
-export function addSaturated(a: i64, b: i64): i64 {
+function addSaturated(a: i64, b: i64): i64 {
   const sum = a + b
   // Both have the sign that the sum has not.
   if (((a ^ sum) & (b ^ sum)) >= 0) return sum

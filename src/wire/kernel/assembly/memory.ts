@@ -75,7 +75,7 @@ export function copyLoose(target: usize, source: usize, bytes: usize): void {
 
 /** How many bytes the two ranges have in common from their starts, at most `bytesMax`. Looks up to 15 bytes further. */
 @inline
-export function commonBytes(a: usize, b: usize, bytesMax: usize): usize {
+function commonBytes(a: usize, b: usize, bytesMax: usize): usize {
   let bytes: usize = 0
   while (bytes < bytesMax) {
     const same = <u32>i8x16.bitmask(i8x16.eq(v128.load(a + bytes), v128.load(b + bytes)))

@@ -25,7 +25,7 @@ export function putByte(byte: u32): void {
 }
 
 /** Writes a text that was kept. */
-export function putKept(text: usize): void {
+function putKept(text: usize): void {
   const bytes = bytesOf(text)
   if (room(bytes)) putBytes(text, bytes)
 }

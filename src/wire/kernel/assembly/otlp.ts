@@ -36,7 +36,7 @@ import {
   slots,
   verdicts,
 } from './plan'
-import { NOT_TEXT, keepValue, matchName, tupleOf, tuplesBegin } from './rules'
+import { DEEP, EXISTING, NOT_TEXT, keepValue, matchName, tupleOf, tuplesBegin } from './rules'
 import { fieldNumber, length, readLength, readTag, skipValue, wireType } from './wire'
 
 /** Items of the request, those that were taken out too. */
@@ -46,9 +46,6 @@ export let itemCountOtlp: i32 = 0
 const WRITTEN: i32 = 0x7fffffff
 
 const OLD_SCOPES: u32 = 1000
-
-const EXISTING: u32 = 1
-const DEEP: u32 = 2
 
 /**
  * Checks and notes every Resource*. `signal`: 0 traces, 1 metrics, 2 logs. `options`: 1 the value under the stamp's name

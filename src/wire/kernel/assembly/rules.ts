@@ -12,6 +12,10 @@ import { E_MEMORY, arenaResize, arenaTake, sameBytes } from './memory'
 
 const NAME_BYTES: usize = 256
 
+/** Options of a walk: the value under the stamp's name matters; that name is removed below its place as well. */
+export const EXISTING: u32 = 1
+export const DEEP: u32 = 2
+
 /** Set in the kept length of a value that is not a text: only the host can judge it, whatever its source. */
 export const NOT_TEXT: u32 = 0x80000000
 

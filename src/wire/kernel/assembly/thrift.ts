@@ -21,15 +21,14 @@ export type Compact = u16
 
 export const T_STOP: u32 = 0
 export const T_BOOL: u32 = 2
-export const T_I8: u32 = 3
 export const T_DOUBLE: u32 = 4
 export const T_I16: u32 = 6
 export const T_I32: u32 = 8
 export const T_I64: u32 = 10
 export const T_STRING: u32 = 11
 export const T_STRUCT: u32 = 12
-export const T_MAP: u32 = 13
-export const T_SET: u32 = 14
+const T_MAP: u32 = 13
+const T_SET: u32 = 14
 export const T_LIST: u32 = 15
 /** What a byte that is no type's code becomes. */
 const T_NONE: u32 = 16
@@ -112,7 +111,7 @@ function zigzag(value: u64): i64 {
 
 /** Reads a varint of the compact protocol into `integer`. Bits beyond the 64th are lost, as in Apache's readers. */
 @inline
-export function readVarint64(at: usize, end: usize): usize {
+function readVarint64(at: usize, end: usize): usize {
   if (at < end) {
     const byte = <i64>load<u8>(at)
     if (byte < 0x80) {
@@ -194,14 +193,6 @@ export function readI16<P>(at: usize, end: usize): usize {
   if (end - at < 2) return fault(end)
   integer = <i64><i16>bswap(load<u16>(at))
   return at + 2
-}
-
-/** Reads an i8. */
-@inline
-export function readI8(at: usize, end: usize): usize {
-  if (at >= end) return fault(at)
-  integer = <i64>load<i8>(at)
-  return at + 1
 }
 
 /** Bits of the last `readDouble` (IEEE 754). */
@@ -299,7 +290,7 @@ export function skipField<P>(at: usize, end: usize): usize {
 }
 
 /** Skips a value of `type`, not a field's bool of the compact protocol, in which `levels` more may stand in each other. */
-export function skipThrift<P>(at: usize, end: usize, type: u32, levels: i32): usize {
+function skipThrift<P>(at: usize, end: usize, type: u32, levels: i32): usize {
   if (type == T_STRING) return readText<P>(at, end)
   if (type == T_STRUCT) return skipStruct<P>(at, end, levels)
   if (type == T_LIST || type == T_SET) {

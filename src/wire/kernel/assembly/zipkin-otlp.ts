@@ -15,8 +15,22 @@ import { close, open, out, outTo, outputBegin, outputCode, outputEnd, outputFrom
 import { formDropped, linkIds, linkStateAt, linkStateBytes, readEventForm, readLinkForm } from './zipkin-form'
 import * as name from './zipkin-names'
 import { NO_ROLE, ROLES, roleName, roleNameBytes } from './zipkin-names'
+import {
+  S_BYTES,
+  S_NAME,
+  S_NAME_BYTES,
+  S_TYPE,
+  S_VALUE,
+  droppedValues,
+  linkAsAttribute,
+  linkAt,
+  linkBytes,
+  nextLink,
+  nextResourceRole,
+  slotOf,
+} from './zipkin-slots'
 import * as z from './zipkin-span'
-import { slotOf, span } from './zipkin-span'
+import { span } from './zipkin-span'
 import { messageRole, statusCode } from './zipkin-status'
 import { formatIp, formatU64 } from './zipkin-text'
 import { varintBytes, writeVarint } from './wire'
@@ -105,9 +119,9 @@ function enterRun(): void {
   const at = out
   if (!room(NODE)) return
   outTo(at + NODE)
-  for (let role = z.nextResourceRole(0); role < ROLES; role = z.nextResourceRole(role + 1)) {
+  for (let role = nextResourceRole(0); role < ROLES; role = nextResourceRole(role + 1)) {
     const slot = slotOf(role)
-    writeAttribute(0x0a, load<u32>(slot, z.S_TYPE), load<u32>(slot, z.S_NAME), load<u32>(slot, z.S_NAME_BYTES), load<u64>(slot, z.S_VALUE), load<u32>(slot, z.S_BYTES))
+    writeAttribute(0x0a, load<u32>(slot, S_TYPE), load<u32>(slot, S_NAME), load<u32>(slot, S_NAME_BYTES), load<u64>(slot, S_VALUE), load<u32>(slot, S_BYTES))
   }
   if (outputCode != 0) return
   resource = nodeOf(root, at, resource)
@@ -137,8 +151,8 @@ function runEnd(at: usize): void {
 function putRole(tag: u32, role: i32): void {
   if (role == NO_ROLE) return
   const slot = slotOf(role)
-  const bytes = <usize>load<u32>(slot, z.S_BYTES)
-  if (load<u32>(slot, z.S_TYPE) == A_TEXT && bytes != 0 && room(bytes + 8)) putText(tag, <usize>load<u64>(slot, z.S_VALUE), bytes)
+  const bytes = <usize>load<u32>(slot, S_BYTES)
+  if (load<u32>(slot, S_TYPE) == A_TEXT && bytes != 0 && room(bytes + 8)) putText(tag, <usize>load<u64>(slot, S_VALUE), bytes)
 }
 
 // ---- a span -------------------------------------------------------------------------------------------------------------------
@@ -152,7 +166,7 @@ export function openSpan(): i32 {
   checkLinks()
   const code = distinctAttributes()
   if (code != 0) return code
-  const dropped = attributesDropped + z.droppedValues
+  const dropped = attributesDropped + droppedValues
   enterRun()
   const nameBytes = <usize>load<u32>(span, z.NAME_BYTES)
   if (!room(nameBytes + 128)) return outputCode
@@ -193,7 +207,7 @@ export function openSpan(): i32 {
 
 /** Writes the rest of the span. 0 or a code. */
 export function closeSpan(): i32 {
-  for (let link = z.nextLink(0); link < name.LINKS; link = z.nextLink(link + 1)) {
+  for (let link = nextLink(0); link < name.LINKS; link = nextLink(link + 1)) {
     const code = writeLink(link)
     if (code != 0) return code
   }
@@ -215,18 +229,18 @@ export function closeSpan(): i32 {
 
 /** Links that cannot be read become attributes. */
 function checkLinks(): void {
-  for (let link = z.nextLink(0); link < name.LINKS; link = z.nextLink(link + 1)) {
+  for (let link = nextLink(0); link < name.LINKS; link = nextLink(link + 1)) {
     const waiting = attributesOpen()
-    const isForm = readLinkForm(z.linkAt(link), z.linkBytes(link))
+    const isForm = readLinkForm(linkAt(link), linkBytes(link))
     attributesShut(waiting)
-    if (!isForm) z.linkAsAttribute(link)
+    if (!isForm) linkAsAttribute(link)
   }
 }
 
 /** Link: 1 trace_id, 2 span_id, 3 trace_state, 4 attributes, 5 dropped_attributes_count. */
 function writeLink(link: i32): i32 {
   const waiting = attributesOpen()
-  readLinkForm(z.linkAt(link), z.linkBytes(link))
+  readLinkForm(linkAt(link), linkBytes(link))
   const code = distinctAttributes()
   if (code == 0 && room(linkStateBytes + 64)) {
     const mark = open(0x6a)

@@ -10,8 +10,9 @@
 import { A_TEXT } from './attributes'
 import { E_ITEMS, E_PROTOBUF } from './memory'
 import { closeSpan, openSpan, requestBegin, requestEnd, writeEvent } from './zipkin-otlp'
+import { tag } from './zipkin-slots'
 import * as z from './zipkin-span'
-import { finishSpan, local, remote, setTimes, span, spanBegin, tag } from './zipkin-span'
+import { finishSpan, local, remote, setTimes, span, spanBegin } from './zipkin-span'
 import { fieldNumber, length, readLength, readTag, readVarint, skipValue, varint, wireType } from './wire'
 
 /** From the first annotation of the span at hand to behind the last. */

@@ -5,7 +5,7 @@
 import { A_BOOL, A_INT, A_TEXT } from './attributes'
 import * as name from './zipkin-names'
 import { NO_ROLE } from './zipkin-names'
-import { S_BYTES, S_TYPE, S_VALUE, isUsed, release, slotAsAttribute, slotOf, take } from './zipkin-span'
+import { S_BYTES, S_TYPE, S_VALUE, isUsed, isV1, release, slotAsAttribute, slotOf, take } from './zipkin-slots'
 
 /** As OTLP numbers it. */
 export let statusCode: u32 = 0
@@ -13,7 +13,7 @@ export let statusCode: u32 = 0
 export let messageRole: i32 = NO_ROLE
 
 /** Decides the status of the span at hand, whose tags with a role are taken out as far as it says what they do. */
-export function findStatus(isV1: bool): void {
+export function findStatus(): void {
   statusCode = 0
   messageRole = NO_ROLE
   if (isV1) finishStatusV1()

@@ -42,8 +42,9 @@ import { considerHost, copyHost, host, hostElsewhere, hostNone, hostsBegin, host
 import * as name from './zipkin-names'
 import { roleName, roleNameBytes } from './zipkin-names'
 import { closeEndpoints, closeSpan, openEndpoints, openSpan, requestBegin, requestEnd, writeEndpoint, writeEvent } from './zipkin-otlp'
+import { tag } from './zipkin-slots'
 import * as z from './zipkin-span'
-import { finishSpan, local, nsOf, remote, setTimes, setTimesFrom, span, spanBegin, tag } from './zipkin-span'
+import { finishSpan, local, nsOf, remote, setTimes, setTimesFrom, span, spanBegin } from './zipkin-span'
 
 const SPAN_MORE: usize = 256
 

@@ -1,7 +1,7 @@
 // Zipkin to OTLP, from each of the forms in which spans arrive. See `zipkin-span.ts` for what becomes what.
 
-import { E_ROWS, attributesBegin } from './attributes'
-import { E_ITEMS, E_MEMORY } from './memory'
+import { E_ROWS, attributesBegin, moreRows } from './attributes'
+import { E_ITEMS, E_MEMORY, arenaBytes } from './memory'
 import { Binary, Compact } from './thrift'
 import { namesBegin } from './zipkin-names'
 import { translateProto } from './zipkin-proto'
@@ -12,20 +12,20 @@ const ROWS: i32 = 1024
 
 /**
  * Translates `bytes` bytes at `at`. `from`: 0 zipkin.proto3.ListOfSpans, 1 a list of zipkincore.Span in Thrift's binary protocol,
- * 2 in the compact one. `rowsMax`: attributes that one span may have. The bytes of an ExportTraceServiceRequest, which begins at
- * `translated`, or a code.
+ * 2 in the compact one. The bytes of an ExportTraceServiceRequest, which begins at `translated`, or E_PROTOBUF, E_THRIFT
+ * (`faultAt`), E_ITEMS when there are more than `itemsMax` spans, or attributes of a span, E_TOO_LARGE, E_MEMORY.
  */
-export function translateZipkin(from: i32, at: usize, bytes: usize, itemsMax: i32, outputBytesMax: usize, rowsMax: i32): i32 {
+export function zipkinToOtlp(from: i32, at: usize, bytes: usize, itemsMax: i32, outputBytesMax: usize): i32 {
   namesBegin()
-  let rows = ROWS
-  let code = E_ROWS
-  while (code == E_ROWS) {
-    if (attributesBegin(min(rows, rowsMax)) != 0) return E_MEMORY
-    code = translate(from, at, bytes, itemsMax, outputBytesMax)
-    if (code == E_ROWS && rows >= rowsMax) return E_ITEMS
-    rows <<= 4
+  const regionsAt = arenaBytes()
+  let rows = min(ROWS, itemsMax)
+  while (true) {
+    if (attributesBegin(rows) != 0) return E_MEMORY
+    const code = translate(from, at, bytes, itemsMax, outputBytesMax)
+    if (code != E_ROWS) return code
+    rows = moreRows(rows, itemsMax, regionsAt)
+    if (rows == 0) return E_ITEMS
   }
-  return code
 }
 
 function translate(from: i32, at: usize, bytes: usize, itemsMax: i32, outputBytesMax: usize): i32 {
