@@ -132,7 +132,8 @@ export class Gateway {
       ...{ receivers, budget, failed },
       isServing: () => this.#readiness().ok,
       refused: (listener, reason, error, count) => this.#refused(listener, reason, error, count),
-      warned: (listener, fields, message) => this.#log.warn({ listener, ...fields }, message),
+      warned: (listener, fields, message) =>
+        this.#throttled.warn(`${listener} ${message}`, { listener, ...fields }, message),
     })
     await this.#listen(config)
   }

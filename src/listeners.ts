@@ -9,6 +9,7 @@ import { GrpcListener } from './transport/grpc/listener.ts'
 import type { GrpcServices } from './transport/grpc/method.ts'
 import { HttpListener, type HttpRoute } from './transport/http.ts'
 import { UdpListener } from './transport/udp/listener.ts'
+import type { DropReason } from './transport/udp/words.ts'
 
 export interface ListenersOptions {
   readonly receivers: Receivers
@@ -20,7 +21,7 @@ export interface ListenersOptions {
    * was told in words.
    */
   readonly refused: (listener: string, reason: string, error?: GuidepostError, count?: number) => void
-  /** Something that an operator can mend. */
+  /** Something that an operator can mend. Comes again while it lasts; for the log, equal ones are throttled. */
   readonly warned: (listener: string, fields: object, message: string) => void
   /** Something broke that no sender can be blamed for. */
   readonly failed: (listener: string, error: unknown) => void
@@ -66,6 +67,15 @@ const table: Readonly<Record<ListenerKey, readonly [label: string, (receivers: R
   zipkinCompact: ['zipkin_compact', (receivers) => ({ udp: receivers.agentPort('compact') })],
   jaegerSampling: ['jaeger_sampling', (receivers) => ({ http: receivers.samplingRoutes() })],
   zipkin: ['zipkin', (receivers) => ({ http: receivers.zipkinRoutes() })],
+}
+/** Why datagrams were lost, for the log. An empty one is no loss but somebody who looks whether the port is open. */
+const losses: Readonly<Record<DropReason | 'stopped', string | undefined>> = {
+  kernel:
+    "the system's receive buffer was full (on Linux, see sysctl net.core.rmem_max), or they came damaged",
+  queue: 'the queue of this port was full, since the bus is away or slow, or the gateway has too little CPU',
+  too_large: `they are larger than ${limits.udpDatagramBytesMax} bytes`,
+  empty: undefined,
+  stopped: 'the gateway stopped before they could be taken',
 }
 const keys = Object.keys(table) as readonly ListenerKey[]
 
@@ -131,7 +141,12 @@ export class Listeners {
       bufferBytes: limits.udpReceiveBufferBytes,
       queueBytes: limits.udpQueueBytes,
       datagramBytesMax: limits.udpDatagramBytesMax,
-      dropped: (reason, count) => refused(label, reason, undefined, count),
+      dropped: (reason, count) => {
+        refused(label, reason, undefined, count)
+        const why = losses[reason]
+        // Nobody else is told: UDP answers nothing.
+        if (why !== undefined) warned(label, { reason, datagrams: count }, `datagrams were lost: ${why}`)
+      },
       told: (fields, message) => warned(label, fields, message),
     })
   }
