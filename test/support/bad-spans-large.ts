@@ -1,8 +1,8 @@
 /** Requests of Jaeger's and Zipkin's spans that are large in one thing, each as small as it can be in the others. */
 import { type Bytes, binaryAnnotation, coreList, ThriftBytes, thriftBatchOf, thriftTag } from './bad-spans.ts'
-import { protoSpan } from './bad-spans-forgeries.ts'
+import { protoSpan as spanNamed } from './bad-spans-forgeries.ts'
 import type { Way } from './bad-spans-world.ts'
-import { field } from './otlp-wire.ts'
+import { contentOf, field } from './otlp-wire.ts'
 
 export interface Large {
   readonly way: Way
@@ -24,6 +24,9 @@ function repeat(count: number, make: (i: number) => Bytes): Buffer {
 const repeated = (count: number, bytes: Buffer): Buffer => Buffer.alloc(bytes.length * count, bytes)
 
 const keyValue = (key: string, value: string): Buffer => Buffer.concat([field(1, key), field(3, value)])
+/** Written once, since there are many of it. */
+const plainSpan = contentOf(spanNamed(''))
+const protoSpan = (...more: readonly Buffer[]): Buffer => field(1, plainSpan, ...more)
 const request = (...parts: readonly Buffer[]): Buffer => field(1, ...parts)
 const reference = (i: number): Buffer => {
   const id = Buffer.alloc(8)
@@ -34,26 +37,16 @@ const reference = (i: number): Buffer => {
 /** In jaeger.api_v2. */
 const largeProto: Readonly<Record<string, () => Omit<Large, 'way'>>> = {
   '100,000 tags of one name': () => ({
-    body: request(
-      protoSpan(
-        '',
-        repeat(many, (i) => field(8, keyValue('k', `${i}`))),
-      ),
-    ),
+    body: request(protoSpan(repeat(many, (i) => field(8, keyValue('k', `${i}`))))),
     ...{ fate: 'taken', spans: 1 },
   }),
   '100,000 tags': () => ({
-    body: request(
-      protoSpan(
-        '',
-        repeat(many, (i) => field(8, keyValue(`k${i}`, 'v'))),
-      ),
-    ),
+    body: request(protoSpan(repeat(many, (i) => field(8, keyValue(`k${i}`, 'v'))))),
     ...{ fate: 'taken', spans: 1 },
   }),
   "100,000 tags with the stamp's name": () => ({
     body: request(
-      protoSpan(''),
+      protoSpan(),
       field(
         2,
         repeat(many, (i) => field(2, keyValue('guid', `g${i}`))),
@@ -62,28 +55,23 @@ const largeProto: Readonly<Record<string, () => Omit<Large, 'way'>>> = {
     ...{ fate: 'taken', spans: 1 },
   }),
   '100,000 logs': () => ({
-    body: request(
-      protoSpan(
-        '',
-        repeat(many, (i) => field(9, field(2, keyValue('event', `${i}`)))),
-      ),
-    ),
+    body: request(protoSpan(repeat(many, (i) => field(9, field(2, keyValue('event', `${i}`)))))),
     ...{ fate: 'taken', spans: 1 },
   }),
   '100,000 references': () => ({
-    body: request(protoSpan('', repeat(many, reference))),
+    body: request(protoSpan(repeat(many, reference))),
     ...{ fate: 'taken', spans: 1 },
   }),
   '7,000,000 warnings': () => ({
-    body: request(protoSpan('', repeated(7_000_000, field(12)))),
+    body: request(protoSpan(repeated(7_000_000, field(12)))),
     ...{ fate: 'taken', spans: 1 },
   }),
   '7,000,000 empty tags': () => ({
-    body: request(protoSpan('', repeated(7_000_000, field(8)))),
+    body: request(protoSpan(repeated(7_000_000, field(8)))),
     ...{ fate: 'too large', fateInJaeger: 'taken', spans: 1 },
   }),
   '7,000,000 empty logs': () => ({
-    body: request(protoSpan('', repeated(7_000_000, field(9)))),
+    body: request(protoSpan(repeated(7_000_000, field(9)))),
     ...{ fate: 'too large', fateInJaeger: 'taken', spans: 1 },
   }),
   '7,000,000 empty spans': () => ({
@@ -91,40 +79,34 @@ const largeProto: Readonly<Record<string, () => Omit<Large, 'way'>>> = {
     ...{ fate: 'too large', spans: 0 },
   }),
   '7,000,000 empty batches around one with a span': () => ({
-    body: Buffer.concat([
-      repeated(3_500_000, field(1)),
-      request(protoSpan('')),
-      repeated(3_500_000, field(1)),
-    ]),
+    body: Buffer.concat([repeated(3_500_000, field(1)), request(protoSpan()), repeated(3_500_000, field(1))]),
     ...{ fate: 'taken', spans: 1 },
   }),
   'a process in 7,000,000 parts': () => ({
-    body: request(protoSpan(''), repeated(7_000_000, field(2))),
+    body: request(protoSpan(), repeated(7_000_000, field(2))),
     ...{ fate: 'taken', spans: 1 },
   }),
   "a span's process in 7,000,000 parts": () => ({
-    body: request(protoSpan('', repeated(7_000_000, field(10)))),
+    body: request(protoSpan(repeated(7_000_000, field(10)))),
     ...{ fate: 'taken', spans: 1 },
   }),
   '60,000 processes of as many guids': () => ({
     body: request(
-      repeat(60_000, (i) =>
-        protoSpan('', field(10, field(1, `s${i}`), field(2, keyValue('hostname', `h${i}`)))),
-      ),
+      repeat(60_000, (i) => protoSpan(field(10, field(1, `s${i}`), field(2, keyValue('hostname', `h${i}`))))),
     ),
     ...{ fate: 'taken', spans: 60_000 },
   }),
   '60,000 processes of one guid': () => ({
-    body: request(repeat(60_000, (i) => protoSpan('', field(10, field(1, `s${i}`))))),
+    body: request(repeat(60_000, (i) => protoSpan(field(10, field(1, `s${i}`))))),
     ...{ fate: 'taken', spans: 60_000 },
   }),
   '130,000 guids': () => ({
-    body: request(repeat(130_000, (i) => protoSpan('', field(10, field(2, keyValue('hostname', `h${i}`)))))),
+    body: request(repeat(130_000, (i) => protoSpan(field(10, field(2, keyValue('hostname', `h${i}`)))))),
     ...{ fate: 'too large', spans: 0 },
   }),
   'a process of 1 MB, 10,000 spans': () => ({
     body: request(
-      repeat(10_000, () => protoSpan('')),
+      repeat(10_000, () => protoSpan()),
       field(2, field(1, 'x'.repeat(1_000_000))),
     ),
     // Each of Jaeger's spans holds its process.
