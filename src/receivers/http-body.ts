@@ -6,7 +6,18 @@ import type { HttpRequest } from '../transport/http.ts'
 import { type Coding, inflate, inflatesTooFar } from '../transport/inflate.ts'
 import type { Intake } from './intake.ts'
 
-/** Undefined: as it is. */
+/** The media type that a Content-Type names, in lower case, without its parameters (RFC 9110, 8.3.1); empty: none. */
+export function mediaOf(contentType: string | undefined): string {
+  return (contentType ?? '').split(';', 1)[0]!.trim().toLowerCase()
+}
+
+/** The refusal of a media type that is not one of `known`. */
+export function otherMedia(media: string, known: readonly string[]): GuidepostError {
+  const text = `Content-Type ${media.slice(0, 100) || '(none)'} is not one of ${known.join(', ')}`
+  return permanent('GP_TYPE_UNSUPPORTED', text)
+}
+
+/** The coding that a Content-Encoding names (RFC 9110, 8.4); undefined: none, the body is as it is. */
 export function codingOf(contentEncoding: string | undefined): Coding | undefined | GuidepostError {
   const coding = (contentEncoding ?? '').trim().toLowerCase()
   if (coding === '' || coding === 'identity') return undefined

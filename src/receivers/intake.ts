@@ -91,6 +91,12 @@ export class Intake {
     return error
   }
 
+  /** What a sender is told when something broke here: to try again, since it would drop the data for a fault of ours. */
+  broke(error: unknown): GuidepostError {
+    this.#options.failed(error)
+    return this.refuse(retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error))
+  }
+
   /** Logs what a sender is told. */
   tell(key: string, error: GuidepostError): void {
     this.#options.told(

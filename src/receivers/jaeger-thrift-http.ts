@@ -2,8 +2,9 @@
  * Jaeger over HTTP (jaegertracing/jaeger v1, cmd/collector/app/handler/http_handler.go): POST /api/traces with one bare
  * Batch in Thrift's binary protocol. 202 when every span is durable; 400 for a type or a body that can never be taken.
  */
-import { type GuidepostError, permanent } from '../errors.ts'
+import type { GuidepostError } from '../errors.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
+import { mediaOf, otherMedia } from './http-body.ts'
 import { thriftForm } from './jaeger.ts'
 import type { SpanReceiver } from './spans.ts'
 import { answerSpans, type SpanContent } from './spans-http.ts'
@@ -24,10 +25,6 @@ export function thriftRoutes(receiver: SpanReceiver): HttpRoute[] {
 const content: SpanContent = { form: thriftForm, messageOf: (body) => body }
 
 function contentOf({ raw }: HttpRequest): SpanContent | GuidepostError {
-  const media = (raw.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase()
-  if (mediaTypes.includes(media)) return content
-  return permanent(
-    'GP_TYPE_UNSUPPORTED',
-    `Content-Type ${media.slice(0, 100) || '(none)'} is not one of ${mediaTypes.join(', ')}`,
-  )
+  const media = mediaOf(raw.headers['content-type'])
+  return mediaTypes.includes(media) ? content : otherMedia(media, mediaTypes)
 }

@@ -15,12 +15,13 @@ import { inflatesTooFar } from '../transport/inflate.ts'
 import { statusBytes, statusJson } from '../transport/rpc-status.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
 import { jsonToOtlp, type OtlpFromJson } from '../wire/otlp-json/index.ts'
-import { codingOf, heldBody, readPlain } from './http-body.ts'
+import { codingOf, heldBody, mediaOf, otherMedia, readPlain } from './http-body.ts'
 import { type OtlpReceiver, type OtlpSettings, signals, type Taken } from './otlp.ts'
 import { responseBytes, responseJson } from './otlp-answers.ts'
 import { profilesRefusal } from './otlp-refusals.ts'
 
-type Media = 'application/x-protobuf' | 'application/json'
+const mediaTypes = ['application/x-protobuf', 'application/json'] as const
+type Media = (typeof mediaTypes)[number]
 
 /** Also where Prometheus and Loki take OTLP, so that clients of theirs change an address alone. */
 const paths: Readonly<Record<OtlpSignal, readonly string[]>> = {
@@ -45,12 +46,12 @@ export function httpRoutes(receiver: OtlpReceiver): HttpRoute[] {
 async function handle(receiver: OtlpReceiver, signal: OtlpSignal, request: HttpRequest): Promise<Answer> {
   const started = performance.now()
   const { intake, settings } = receiver
-  const media = mediaOf(request.raw.headers['content-type'])
+  const media = knownMediaOf(request.raw.headers['content-type'])
   let answer: Answer
   if (media instanceof GuidepostError) answer = answerFor(intake.refuse(media, 'content_type'))
   else {
     const taken = await receive(receiver, signal, request, media, settings).catch((error: unknown) =>
-      receiver.broke(error),
+      receiver.intake.broke(error),
     )
     answer = taken instanceof GuidepostError ? refusal(taken, media) : success(signal, taken, media)
   }
@@ -104,13 +105,9 @@ function convert(signal: OtlpSignal, text: Body, bytesMax: number): OtlpFromJson
   }
 }
 
-function mediaOf(contentType: string | undefined): Media | GuidepostError {
-  const media = (contentType ?? '').split(';', 1)[0]!.trim().toLowerCase()
-  if (media === 'application/x-protobuf' || media === 'application/json') return media
-  return permanent(
-    'GP_TYPE_UNSUPPORTED',
-    `Content-Type ${media.slice(0, 100) || '(none)'} is not one of application/x-protobuf, application/json`,
-  )
+function knownMediaOf(contentType: string | undefined): Media | GuidepostError {
+  const media = mediaOf(contentType)
+  return mediaTypes.find((known) => known === media) ?? otherMedia(media, mediaTypes)
 }
 
 function success(signal: OtlpSignal, taken: Taken, contentType: Media): Answer {
@@ -125,6 +122,6 @@ function refusal(error: GuidepostError, contentType: Media): Answer {
 
 function refuseProfiles({ intake }: OtlpReceiver, request: HttpRequest): Answer {
   const error = intake.refuse(permanent('GP_PATH', profilesRefusal), 'profiles')
-  const media = mediaOf(request.raw.headers['content-type'])
+  const media = knownMediaOf(request.raw.headers['content-type'])
   return media instanceof GuidepostError ? answerFor(error) : refusal(error, media)
 }

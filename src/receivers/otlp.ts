@@ -7,17 +7,17 @@
  */
 import { otlpTopics } from '../bus/bus.ts'
 import type { LimitsConfig } from '../config/config.ts'
-import { GuidepostError, retryable } from '../errors.ts'
+import { GuidepostError } from '../errors.ts'
 import type { Destination } from '../route/batcher.ts'
 import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
 import { otlpStampings } from '../stamp/otlp.ts'
-import { stamp } from '../stamp/stamp.ts'
 import type { Body } from '../transport/body.ts'
 import type { CorsPolicy } from '../transport/cors.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
-import { Intake, type IntakeOptions, KernelRecords } from './intake.ts'
-import { malformed } from './otlp-refusals.ts'
-import { describeRefusals } from './refusals.ts'
+import { forward } from './forward.ts'
+import { Intake, type IntakeOptions } from './intake.ts'
+import { messages } from './otlp-refusals.ts'
+import { refusalOf } from './refusals.ts'
 import { nameOf } from './resource-name.ts'
 
 export const receiverName = 'otlp'
@@ -53,12 +53,10 @@ const takenWhole: Taken = { rejected: 0, reason: '' }
 export class OtlpReceiver {
   readonly intake: Intake
   readonly #destinations: Readonly<Record<OtlpSignal, Destination>>
-  readonly #failed: (error: unknown) => void
   #settings: OtlpSettings
 
   constructor(options: IntakeOptions, settings: OtlpSettings) {
     this.intake = new Intake(receiverName, options)
-    this.#failed = options.failed
     this.#settings = settings
     const destination = (signal: OtlpSignal): Destination =>
       this.intake.destination(otlpTopics[signal], 'otlp_proto', true, otlpStampings[signal])
@@ -88,18 +86,10 @@ export class OtlpReceiver {
     try {
       return await this.#export(request)
     } catch (error) {
-      return this.broke(error)
+      return this.intake.broke(error)
     } finally {
       request.message.release()
     }
-  }
-
-  /** What a sender is told when something broke here: to try again. */
-  broke(error: unknown): GuidepostError {
-    this.#failed(error)
-    return this.intake.refuse(
-      retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error),
-    )
   }
 
   async #export(request: Export): Promise<Taken | GuidepostError> {
@@ -107,23 +97,20 @@ export class OtlpReceiver {
     const { kernel } = intake
     const { signal, message, guid, settings, connection, receivedAtMs } = request
     kernel.begin()
-    if (kernel.putPlain(message.chunks, message.bytes) < 0) return intake.refuse(malformed('memory', signal))
-    const rules = settings.rules[signal]
-    const stamped = stamp(kernel, otlpStampings[signal], rules, guid, intake.recordBytes)
-    if (typeof stamped === 'string') return intake.refuse(malformed(stamped, signal))
-    const refusal = describeRefusals(kernel, stamped, (row) => nameOf(kernel, row))
-    const records = new KernelRecords(kernel, stamped)
-    const submission = intake.submit(signal, this.#destinations[signal], records, connection, receivedAtMs)
-    if (submission instanceof GuidepostError) return submission
-    // The records are copies; the message is not needed while they wait for the bus.
-    message.release()
-    const failure = await submission.settled
-    if (failure !== undefined) return intake.refuse(failure)
-    if (refusal === undefined) return takenWhole
-    intake.tell('items', refusal.error)
+    const title = messages[signal]
+    if (kernel.putPlain(message.chunks, message.bytes) < 0) return intake.refuse(refusalOf('memory', title))
+    const forwarded = await forward(intake, {
+      ...{ signal, guid, message, connection, receivedAtMs, title, nameOf },
+      stamping: otlpStampings[signal],
+      destination: this.#destinations[signal],
+      rules: settings.rules[signal],
+    })
+    if (forwarded instanceof GuidepostError) return forwarded
+    const { items, refused } = forwarded
+    if (refused === undefined) return takenWhole
     // A partial success is for what was taken in part; a request of which nothing was taken has failed.
-    return refusal.count === stamped.items
-      ? refusal.error
-      : { rejected: refusal.count, reason: refusal.error.message }
+    return refused.count === items
+      ? refused.error
+      : { rejected: refused.count, reason: refused.error.message }
   }
 }

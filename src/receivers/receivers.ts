@@ -2,8 +2,8 @@
  * The receivers that a configuration switches on: what each listener serves, the topics that they write to, and their
  * rules. A new protocol is built here.
  */
-import { jaegerTopic, otlpTopics, type Topic } from '../bus/bus.ts'
-import type { Config, GuidConfig, SpanEncoding } from '../config/config.ts'
+import { otlpTopics, type Topic } from '../bus/bus.ts'
+import type { Config, GuidConfig } from '../config/config.ts'
 import { GuidTable } from '../stamp/guid.ts'
 import { GuidRules, type ItemSourceKind } from '../stamp/guid-rules.ts'
 import type { Ledger, Signal } from '../telemetry/ledger.ts'
@@ -21,14 +21,10 @@ import * as otlp from './otlp.ts'
 import { grpcServices } from './otlp-grpc.ts'
 import { httpRoutes } from './otlp-http.ts'
 import * as remoteWrite from './prometheus-remote-write.ts'
-import { SpanReceiver, type SpanSettings } from './spans.ts'
+import { SpanReceiver, type SpanSettings, spanTopics } from './spans.ts'
 import * as zipkin from './zipkin.ts'
 import { zipkinRoutes } from './zipkin-http.ts'
 
-const spanTopics: Readonly<Record<SpanEncoding, Topic>> = {
-  otlp_proto: otlpTopics.traces,
-  jaeger_proto: jaegerTopic,
-}
 const noServices: GrpcServices = { services: [], methods: [], unimplemented: new Map() }
 
 /** The topics that must be there for a configuration, `dead_letters` among them. */

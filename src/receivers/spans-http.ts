@@ -28,7 +28,7 @@ export async function answerSpans(
   const failure =
     content instanceof GuidepostError
       ? intake.refuse(content, 'content_type')
-      : await receive(receiver, request, content).catch((error: unknown) => receiver.broke(error))
+      : await receive(receiver, request, content).catch((error: unknown) => intake.broke(error))
   const answer = failure === undefined ? accepted : refusal(failure, statuses)
   intake.answered(answer.status, started)
   return answer

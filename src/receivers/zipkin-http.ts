@@ -9,7 +9,7 @@ import type { Body } from '../transport/body.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
 import { inflatesTooFar } from '../transport/inflate.ts'
 import { type ZipkinFromJson, zipkinJsonV1, zipkinJsonV2 } from '../wire/zipkin-json/index.ts'
-import { heldBody } from './http-body.ts'
+import { heldBody, mediaOf } from './http-body.ts'
 import type { SpanForm, SpanReceiver } from './spans.ts'
 import { answerSpans, type SpanContent } from './spans-http.ts'
 import { listForm, thriftForm } from './zipkin.ts'
@@ -48,7 +48,7 @@ function contentOf(
   { path, media, form, convert }: Version,
   { raw }: HttpRequest,
 ): SpanContent | GuidepostError {
-  const type = (raw.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase()
+  const type = mediaOf(raw.headers['content-type'])
   if (media.includes(type)) return { form, messageOf: (body) => (isEmpty(body) ? undefined : body) }
   // What is no form of the other version is JSON, whatever a client calls it.
   if (!binaryMedia.has(type)) {

@@ -37,7 +37,15 @@ const UPWARD: Record<string, string> = {}
  */
 const SIBLINGS: Record<string, { readonly shared: readonly string[]; readonly registry?: string }> = {
   receivers: {
-    shared: ['intake.ts', 'refusals.ts', 'resource-name.ts', 'http-body.ts', 'spans.ts', 'spans-http.ts'],
+    shared: [
+      'intake.ts',
+      'forward.ts',
+      'refusals.ts',
+      'resource-name.ts',
+      'http-body.ts',
+      'spans.ts',
+      'spans-http.ts',
+    ],
     registry: 'receivers.ts',
   },
   stamp: { shared: ['guid.ts', 'guid-rules.ts', 'stamp.ts'] },

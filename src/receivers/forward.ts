@@ -1,0 +1,55 @@
+/** From a payload that the kernel holds to its fate, where the bus gets the records as the kernel writes them. */
+import { GuidepostError } from '../errors.ts'
+import type { Destination } from '../route/batcher.ts'
+import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
+import { type Stamping, stamp } from '../stamp/stamp.ts'
+import type { Signal } from '../telemetry/ledger.ts'
+import type { Body } from '../transport/body.ts'
+import type { Kernel } from '../wire/kernel.ts'
+import { type Intake, KernelRecords } from './intake.ts'
+import { describeRefusals, refusalOf } from './refusals.ts'
+
+/** What is to be done with a payload, and what was known when it began to arrive. */
+export interface Forwarding {
+  readonly signal: Signal
+  readonly stamping: Stamping
+  readonly destination: Destination
+  readonly rules: GuidRules
+  readonly guid: RequestGuid
+  /** What the payload was made of; released when its records are copied. */
+  readonly message: Body
+  readonly connection: number
+  readonly receivedAtMs: number
+  /** What a well-formed message is, for refusals: `ExportTraceServiceRequest`. */
+  readonly title: string
+  /** An item by what its sender knows of it. */
+  readonly nameOf: (kernel: Kernel, row: number) => string
+}
+
+/** A payload that was taken as far as it could be: all of it is durable but what was refused for good. */
+export interface Forwarded {
+  readonly items: number
+  /** What its sender is to be told, and of how many items. */
+  readonly refused: { readonly error: GuidepostError; readonly count: number } | undefined
+}
+
+/**
+ * Stamps the payload and hands its records over before the first turn ends, for the kernel's sake; then waits for the bus.
+ * A refusal is counted and logged when it is returned.
+ */
+export async function forward(intake: Intake, forwarding: Forwarding): Promise<Forwarded | GuidepostError> {
+  const { kernel } = intake
+  const { signal, stamping, destination, rules, guid, message, connection, receivedAtMs } = forwarding
+  const stamped = stamp(kernel, stamping, rules, guid, intake.recordBytes)
+  if (typeof stamped === 'string') return intake.refuse(refusalOf(stamped, forwarding.title))
+  const refused = describeRefusals(kernel, stamped, (row) => forwarding.nameOf(kernel, row))
+  const records = new KernelRecords(kernel, stamped)
+  const submission = intake.submit(signal, destination, records, connection, receivedAtMs)
+  if (submission instanceof GuidepostError) return submission
+  // The records are copies; the message is not needed while they wait for the bus.
+  message.release()
+  const failure = await submission.settled
+  if (failure !== undefined) return intake.refuse(failure)
+  if (refused !== undefined) intake.tell('items', refused.error)
+  return { items: stamped.items, refused }
+}
