@@ -18,6 +18,10 @@ export const requestForm: SpanForm = {
 
 export const thriftForm: SpanForm = {
   title: 'Thrift Batch (jaeger.thrift) in the binary protocol',
+  hint: (begin) =>
+    isBinaryMessage(begin) || isCompactMessage(begin)
+      ? '; it begins like a datagram for the agent, over HTTP there is no envelope around the Batch'
+      : '',
   translations: {
     otlp_proto: jaegerTranslation('thrift_binary', 'otlp'),
     jaeger_proto: jaegerTranslation('thrift_binary', 'jaeger'),
@@ -34,10 +38,33 @@ export type AgentProtocol = keyof typeof agentForms
 
 function agentForm(protocol: 'binary' | 'compact'): SpanForm {
   return {
+    hint: protocol === 'compact' ? hintOfBinary : hintOfCompact,
     title: `message of the Jaeger agent in Thrift's ${protocol} protocol (emitBatch or emitZipkinBatch)`,
     translations: {
       otlp_proto: agentTranslation(protocol, 'otlp'),
       jaeger_proto: agentTranslation(protocol, 'jaeger'),
     },
   }
+}
+
+/** The strict envelope, or the old one of `emit…` (thrift-binary-protocol.md, Message). */
+function isBinaryMessage(begin: Buffer): boolean {
+  return begin.toString('latin1', 0, 2) === '\x80\x01' || begin.toString('latin1', 4, 8) === 'emit'
+}
+
+/** thrift-compact-protocol.md, Message. */
+function isCompactMessage(begin: Buffer): boolean {
+  return begin[0] === 0x82
+}
+
+function hintOfBinary(begin: Buffer): string {
+  return isBinaryMessage(begin)
+    ? '; it looks like the binary protocol, which listeners.jaegerBinary takes'
+    : ''
+}
+
+function hintOfCompact(begin: Buffer): string {
+  return isCompactMessage(begin)
+    ? '; it looks like the compact protocol, which listeners.jaegerCompact takes'
+    : ''
 }
