@@ -2,19 +2,20 @@
  * Spans that do not come as OTLP, from the whole message to what its sender is told: translated inside of the kernel to
  * what the bus gets, stamped, handed on. How a message arrives and how the answer is written is each protocol's own.
  */
-import { jaegerTopic, otlpTopics } from '../bus/bus.ts'
+import { jaegerTopic, otlpTopics, type Topic } from '../bus/bus.ts'
 import type { LimitsConfig, SpanEncoding } from '../config/config.ts'
-import { GuidepostError, retryable } from '../errors.ts'
+import { GuidepostError } from '../errors.ts'
 import type { Destination } from '../route/batcher.ts'
 import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
 import { jaegerStamping } from '../stamp/jaeger.ts'
 import { otlpStampings } from '../stamp/otlp.ts'
-import { type Stamping, stamp } from '../stamp/stamp.ts'
+import type { Stamping } from '../stamp/stamp.ts'
 import type { Body } from '../transport/body.ts'
 import type { Kernel, KernelProblem, Translation } from '../wire/kernel.ts'
 import { kernelCodes } from '../wire/kernel.ts'
-import { Intake, type IntakeOptions, KernelRecords } from './intake.ts'
-import { describeRefusals, refusalOf } from './refusals.ts'
+import { forward } from './forward.ts'
+import { Intake, type IntakeOptions } from './intake.ts'
+import { refusalOf } from './refusals.ts'
 import { nameOf as nameOfResource } from './resource-name.ts'
 
 /** What a reload may change; all of it is replaced together. */
@@ -45,6 +46,12 @@ export interface SpanMessage {
   readonly receivedAtMs: number
 }
 
+/** The topic of each form. */
+export const spanTopics: Readonly<Record<SpanEncoding, Topic>> = {
+  otlp_proto: otlpTopics.traces,
+  jaeger_proto: jaegerTopic,
+}
+
 /** Where spans go, and as what. */
 interface Output {
   readonly destination: Destination
@@ -57,12 +64,10 @@ const nothing = Buffer.alloc(0)
 export class SpanReceiver {
   readonly intake: Intake
   readonly #output: Output
-  readonly #failed: (error: unknown) => void
   #settings: SpanSettings
 
   constructor(receiver: string, options: IntakeOptions, settings: SpanSettings) {
     this.intake = new Intake(receiver, options)
-    this.#failed = options.failed
     this.#settings = settings
     this.#output = outputOf(this.intake, settings.encoding)
   }
@@ -86,24 +91,15 @@ export class SpanReceiver {
     try {
       return await this.#take(request)
     } catch (error) {
-      return this.broke(error)
+      return this.intake.broke(error)
     } finally {
       request.message.release()
     }
   }
 
-  /** What a sender is told when something broke here: to try again. */
-  broke(error: unknown): GuidepostError {
-    this.#failed(error)
-    return this.intake.refuse(
-      retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error),
-    )
-  }
-
   async #take(request: SpanMessage): Promise<GuidepostError | undefined> {
     const { intake } = this
     const { kernel } = intake
-    const { destination, stamping, nameOf } = this.#output
     const { form, message, guid, settings, connection, receivedAtMs } = request
     kernel.begin()
     const problem = load(kernel, request)
@@ -112,30 +108,23 @@ export class SpanReceiver {
       const hint = form.hint?.(message.chunks[0] ?? nothing) ?? ''
       return intake.refuse(refusalOf(problem, form.title, place + hint))
     }
-    const stamped = stamp(kernel, stamping, settings.rules, guid, intake.recordBytes)
-    if (typeof stamped === 'string') return intake.refuse(refusalOf(stamped, form.title))
-    const refusal = describeRefusals(kernel, stamped, (row) => nameOf(kernel, row))
-    const records = new KernelRecords(kernel, stamped)
-    const submission = intake.submit('traces', destination, records, connection, receivedAtMs)
-    if (submission instanceof GuidepostError) return submission
-    // The records are copies; the message is not needed while they wait for the bus.
-    message.release()
-    const failure = await submission.settled
-    if (failure !== undefined) return intake.refuse(failure)
-    if (refusal === undefined) return undefined
-    intake.tell('items', refusal.error)
-    return refusal.error
+    const forwarded = await forward(intake, {
+      ...{ signal: 'traces', ...this.#output, rules: settings.rules },
+      ...{ guid, message, connection, receivedAtMs, title: form.title },
+    })
+    return forwarded instanceof GuidepostError ? forwarded : forwarded.refused?.error
   }
 }
 
 function outputOf(intake: Intake, encoding: SpanEncoding): Output {
+  const topic = spanTopics[encoding]
   if (encoding === 'otlp_proto') {
     const stamping = otlpStampings.traces
-    const destination = intake.destination(otlpTopics.traces, 'otlp_proto', true, stamping)
+    const destination = intake.destination(topic, encoding, true, stamping)
     return { destination, stamping, nameOf: nameOfResource }
   }
   // A record is one span, which can be cut no further.
-  const destination = { topic: jaegerTopic, encoding, joins: false, cut: () => [] } as const
+  const destination = { topic, encoding, joins: false, cut: () => [] } as const
   return { destination, stamping: jaegerStamping, nameOf: (_kernel, row) => `span ${row}` }
 }
 
