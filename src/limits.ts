@@ -25,6 +25,9 @@ export const limits = {
   unknownBytesMax: 64 * KiB,
   /** Bytes that one request may become by its stamps, by symbols repeated for each guid (2.0), by translation. Over it: 413. */
   expandedBytesMax: 64 * MiB,
+  /** The most that Jaeger's records, each with its process, may come to as a multiple of their request; that much always. */
+  spanRecordsRatioMax: 64,
+  spanRecordsBytesMin: 1 * MiB,
   /**
    * Levels of messages below an OTLP request, in JSON too; of any JSON under a key that is not known. Values nest in values;
    * most readers of protobuf stop here too.
@@ -89,15 +92,15 @@ export const limits = {
   udpTurnMsMax: 4,
   /** Milliseconds between two tries to hand on a datagram while there is no room for it behind. */
   udpRetryMs: 5,
-  /** Milliseconds between two looks at what a UDP port has dropped, and before a reader that died is started anew. */
+  /** Milliseconds between two looks at what UDP ports have dropped, and between two tries to open a port that broke. */
   udpCountMs: 1_000,
   udpRestartMs: 1_000,
-  /** Datagrams of one turn of the reader's loop after which it takes the others by plain reads, and how many of those. */
+  /** Datagrams of a port in one turn of the reader's loop after which it takes the others by plain reads, and how many. */
   udpBacklog: 4,
-  udpReadsMax: 256,
+  udpReadsMax: 1_024,
   /** Bytes of the largest datagram there is, whatever the address family. */
   udpReadBytes: 64 * KiB,
-  /** MiB of objects, old and young, that the thread of a UDP port may keep; it keeps hardly any. */
+  /** MiB of objects, old and young, that the thread of the UDP ports may keep; it keeps hardly any. */
   udpThreadHeapMiB: 32,
   udpThreadYoungMiB: 4,
 

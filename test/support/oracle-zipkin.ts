@@ -209,12 +209,17 @@ class Draft {
     return this.#take(first) ?? ''
   }
 
-  #times(timestamp: bigint, duration: bigint): { startTimeUnixNano: bigint; endTimeUnixNano: bigint } {
+  #times(
+    timestampBits: bigint,
+    durationBits: bigint,
+  ): { startTimeUnixNano: bigint; endTimeUnixNano: bigint } {
+    const timestamp = BigInt.asIntN(64, timestampBits)
+    const duration = BigInt.asIntN(64, durationBits)
     if (timestamp === 0n) this.#own('otel.zipkin.absentField.startTime', true)
     const start = timestamp * 1000n
     const end = (timestamp + duration) * 1000n
-    if (clamped(start) !== start) this.#own('zipkin.timestamp', microseconds(timestamp))
-    if (clamped(end) !== end && duration !== 0n) this.#own('zipkin.duration', microseconds(duration))
+    if (clamped(start) !== start) this.#own('zipkin.timestamp', timestamp)
+    if (clamped(end) !== end && duration !== 0n) this.#own('zipkin.duration', duration)
     return { startTimeUnixNano: clamped(start), endTimeUnixNano: clamped(end) }
   }
 
@@ -237,11 +242,12 @@ class Draft {
     return 1
   }
 
-  #event(timestamp: bigint, value: string, host: Place | undefined): PlainEvent {
+  #event(timestampBits: bigint, value: string, host: Place | undefined): PlainEvent {
+    const timestamp = BigInt.asIntN(64, timestampBits)
     const form = this.#version === 2 ? eventForm(value) : undefined
     const time = timestamp * 1000n
     const more: PlainAttribute[] = []
-    if (clamped(time) !== time) more.push(['zipkin.timestamp', microseconds(timestamp)])
+    if (clamped(time) !== time) more.push(['zipkin.timestamp', timestamp])
     if (host !== undefined) more.push(['zipkin.endpoint', endpointMap(host)])
     const { attributes, droppedAttributesCount } = formAttributes(form)
     return {
@@ -385,11 +391,6 @@ function formAttributes(form: Form | undefined): PlainAttributes {
 function clamped(nanos: bigint): bigint {
   if (nanos < 0n) return 0n
   return nanos > NANOS_MAX ? NANOS_MAX : nanos
-}
-
-/** Unless an attribute's number holds it, its digits. */
-function microseconds(us: bigint): PlainValue {
-  return us >= 1n << 63n ? String(us) : us
 }
 
 function int32(value: PlainValue | undefined): number | undefined {

@@ -6,15 +6,23 @@ import { limits } from '../../limits.ts'
 import { read } from '../any-value.ts'
 import { type Format, optionBits } from '../kernel.ts'
 
+/** Bytes of the request that was walked last: how much its records may come to depends on it. */
+let walkedBytes = 0
+
 export const jaegerFormat: Format = {
   walk: (x, at, bytes, options) => {
+    walkedBytes = bytes
     const { active, opaque } = options
     return x.walkJaegerRecords(at, bytes, limits.requestItemsMax, active, opaque, optionBits(options))
   },
   // A row is a span.
   itemCount: (x) => x.rowCount.value as number,
-  // A record is one span, however large it is.
-  plan: (x) => x.planJaegerRecords(limits.expandedBytesMax, limits.requestRecordsMax),
+  // A record is one span, however large it is. A large process is repeated in each, which a sender must not turn into a
+  // flood that costs it next to nothing.
+  plan: (x) => {
+    const bytesMax = Math.max(walkedBytes * limits.spanRecordsRatioMax, limits.spanRecordsBytesMin)
+    return x.planJaegerRecords(Math.min(bytesMax, limits.expandedBytesMax), limits.requestRecordsMax)
+  },
   write: (x) => x.writeJaegerRecords(),
   textOf: tagText,
 }

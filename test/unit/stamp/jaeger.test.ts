@@ -273,6 +273,19 @@ test('a request that would become too much is refused', () => {
   assert.equal(run(lengthDelimited(1, many)), 'too_large')
 })
 
+test('a process repeated in every span cannot make a flood of a small request', () => {
+  const tiny = (count: number) => Array.from({ length: count }, () => ({ spanId: Buffer.alloc(8, 1) }))
+  const large = process(text('x', 'y'.repeat(32_000)))
+  // What fits into a datagram, and would become sixty megabytes.
+  const payload = encode({ spans: tiny(1_900), process: large })
+  assert.ok(payload.length < 65_507)
+  assert.equal(run(payload), 'too_large')
+  // Small requests may grow by any factor, others by as much as real processes make them.
+  assert.equal(guidsOf(run(encode({ spans: tiny(30), process: large }))).length, 30)
+  const usual = encode({ spans: tiny(3_000), process: process(text('x', 'y'.repeat(800))) })
+  assert.equal(guidsOf(run(usual)).length, 3_000)
+})
+
 test('conflicts are judged by the effective process', () => {
   const spans = [span('a'), span('b', { process: process(text('guid', 'other')) })]
   const payload = encode({ spans, process: process(text('guid', 'listener')) })

@@ -263,18 +263,28 @@ test('a span without a timestamp says so and begins at zero', () => {
 })
 
 test('times that OTLP has not are the nearest, and are kept in microseconds', () => {
-  const most = (1n << 64n) - 1n
+  const most = (1n << 63n) - 1n
+  const latest = (1n << 64n) - 1n
   const { span } = only({
     timestamp: most,
     duration: 1n << 62n,
     annotations: [{ timestamp: most, value: 'late' }],
   })
-  assert.deepEqual([span.startTimeUnixNano, span.endTimeUnixNano], [most, most])
+  assert.deepEqual([span.startTimeUnixNano, span.endTimeUnixNano], [latest, latest])
   assert.deepEqual(span.attributes, [
     ['zipkin.duration', 1n << 62n],
-    ['zipkin.timestamp', '18446744073709551615'],
+    ['zipkin.timestamp', most],
   ])
-  assert.deepEqual(span.events[0]?.attributes, [['zipkin.timestamp', '18446744073709551615']])
+  assert.deepEqual(span.events[0]?.attributes, [['zipkin.timestamp', most]])
+})
+
+test('what is negative, written with the same 64 bits, is before 1970', () => {
+  const { span } = only({ timestamp: (1n << 64n) - 5n, duration: (1n << 64n) - 1n })
+  assert.deepEqual([span.startTimeUnixNano, span.endTimeUnixNano], [0n, 0n])
+  assert.deepEqual(span.attributes, [
+    ['zipkin.duration', -1n],
+    ['zipkin.timestamp', -5n],
+  ])
 })
 
 test('of a repeated tag the last value counts, and the others are counted', () => {

@@ -32,7 +32,7 @@ import {
 import * as z from './zipkin-span'
 import { span } from './zipkin-span'
 import { messageRole, statusCode } from './zipkin-status'
-import { formatIp, formatU64 } from './zipkin-text'
+import { formatIp } from './zipkin-text'
 import { varintBytes, writeVarint } from './wire'
 
 const N_CHAIN: usize = 0
@@ -305,14 +305,11 @@ function writeBareEvent(ns: u64, nameAt: usize, nameBytes: usize): void {
   if (nameBytes != 0) putText(0x12, nameAt, nameBytes)
 }
 
-const digits = memory.data(24)
-
 /** The time that OTLP cannot hold, as it came. */
 function writeClamped(us: u64): void {
   const at = roleName(name.ZIPKIN_TIMESTAMP)
   const bytes = roleNameBytes(name.ZIPKIN_TIMESTAMP)
-  if (z.isWide(us)) writeAttribute(0x1a, A_TEXT, at, bytes, digits, formatU64(digits, us))
-  else writeAttribute(0x1a, A_INT, at, bytes, us, 0)
+  writeAttribute(0x1a, A_INT, at, bytes, us, 0)
 }
 
 const ipText = memory.data(48)

@@ -10,7 +10,7 @@ import * as name from './zipkin-names'
 import { NO_ROLE, RESOURCE_ROLES, roleName, roleNameBytes, roleOf } from './zipkin-names'
 import { S_BYTES, S_VALUE, holds, isUsed, isV1, ownAttribute, release, setSlot, slotOf, slotsBegin, slotsEnd, take, takeEither } from './zipkin-slots'
 import { findStatus } from './zipkin-status'
-import { formatIp, formatU64 } from './zipkin-text'
+import { formatIp } from './zipkin-text'
 
 /** The span's scalars. Ids as they stand in OTLP; times in microseconds, signed when the span is of version 1. */
 export const span = memory.data(64)
@@ -52,7 +52,6 @@ export let scopeNameRole: i32 = NO_ROLE
 export let scopeVersionRole: i32 = NO_ROLE
 
 const ipTexts = memory.data(4 * 48)
-const numberTexts = memory.data(2 * 24)
 
 /** Zeroes 32 bytes. For so few, a call of memory.fill costs more than all else here. */
 @inline
@@ -160,10 +159,13 @@ const US_MAX: u64 = 18446744073709551
 /** Whether the last `nsOf` had to give the nearest time that OTLP has. */
 export let isClamped: bool = false
 
-/** Nanoseconds of a time in microseconds, which is signed in version 1. */
+/**
+ * Nanoseconds of a time in microseconds. Version 2 says that it is unsigned, but its writers write what is negative with the
+ * same 64 bits, and nobody means the year 294247.
+ */
 export function nsOf(us: u64): u64 {
   isClamped = false
-  if (isV1 && <i64>us < 0) {
+  if (<i64>us < 0) {
     isClamped = true
     return 0
   }
@@ -180,10 +182,10 @@ export function setTimes(): void {
   startNs = nsOf(timestamp)
   if (isClamped) keepTime(name.ZIPKIN_TIMESTAMP, timestamp)
   const sum = timestamp + duration
-  // Past 64 bits, or below zero after a negative duration.
-  const wraps = isV1 ? (<i64>duration < 0) != (<i64>sum < <i64>timestamp) : sum < timestamp
+  // Past 63 bits, or below zero after a negative duration.
+  const wraps = (<i64>duration < 0) != (<i64>sum < <i64>timestamp)
   if (!wraps) endNs = nsOf(sum)
-  if (wraps) endNs = isV1 && <i64>duration < 0 ? 0 : NS_MAX
+  if (wraps) endNs = <i64>duration < 0 ? 0 : NS_MAX
   if ((wraps || isClamped) && duration != 0) keepTime(name.ZIPKIN_DURATION, duration)
 }
 
@@ -196,17 +198,7 @@ export function setTimesFrom(firstUs: i64, lastUs: i64): void {
   if (duration != 0 && <i64>duration != lastUs - firstUs) keepTime(name.ZIPKIN_DURATION, duration)
 }
 
-/** Whether a time is larger than an attribute's number. */
-export function isWide(us: u64): bool {
-  return !isV1 && <i64>us < 0
-}
-
-/** Microseconds as they came: a number, or its digits when it is larger than an attribute's number. */
+/** Microseconds as they came. */
 function keepTime(text: i32, us: u64): void {
-  if (!isWide(us)) {
-    ownAttribute(text, A_INT, us, 0)
-    return
-  }
-  const to = text == name.ZIPKIN_TIMESTAMP ? numberTexts : numberTexts + 24
-  ownAttribute(text, A_TEXT, to, formatU64(to, us))
+  ownAttribute(text, A_INT, us, 0)
 }
