@@ -282,7 +282,10 @@ test('a process repeated in every span cannot make a flood of a small request', 
   assert.equal(run(payload), 'too_large')
   // Small requests may grow by any factor, others by as much as real processes make them.
   assert.equal(guidsOf(run(encode({ spans: tiny(30), process: large }))).length, 30)
-  const usual = encode({ spans: tiny(3_000), process: process(text('x', 'y'.repeat(800))) })
+  const usual = encode({
+    spans: Array.from({ length: 3_000 }, () => span('work')),
+    process: process(text('x', 'y'.repeat(2_000))),
+  })
   assert.equal(guidsOf(run(usual)).length, 3_000)
 })
 
