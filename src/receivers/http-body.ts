@@ -21,6 +21,8 @@ export function otherMedia(media: string, known: readonly string[]): GuidepostEr
 export function codingOf(contentEncoding: string | undefined): Coding | undefined | GuidepostError {
   const coding = (contentEncoding ?? '').trim().toLowerCase()
   if (coding === '' || coding === 'identity') return undefined
+  // An old name of the same thing (RFC 9110, 8.4.1.3).
+  if (coding === 'x-gzip') return 'gzip'
   if (coding === 'gzip' || coding === 'deflate' || coding === 'zstd' || coding === 'br') return coding
   return permanent(
     'GP_ENCODING_UNSUPPORTED',

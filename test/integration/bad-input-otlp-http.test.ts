@@ -193,7 +193,7 @@ test('codings: each is undone; unknown ones get 415 in the type of the request, 
   const count = world.stored.length
   const before = await world.refused('content_encoding')
   for (const type of ['protobuf', 'json'] as const) {
-    for (const coding of ['snappy', 'lz4', 'gzip, gzip', 'x-gzip', 'compress', 'x'.repeat(2000)]) {
+    for (const coding of ['snappy', 'lz4', 'gzip, gzip', 'compress', 'x'.repeat(2000)]) {
       const told = await world.send(type, 'traces', gzipSync(protobufOf('traces', 'x')), {
         headers: { 'content-encoding': coding },
       })

@@ -38,10 +38,12 @@ test('JSON and protobuf of version 2, JSON of version 1: 202 and nothing when th
 })
 
 test('a compressed body is inflated', async () => {
-  const headers = { ...json, 'content-encoding': 'gzip' }
-  const { status } = await post(port, '/api/v2/spans', gzipSync(zipkinJson(one('gzip'))), headers)
-  assert.equal(status, 202)
-  assert.deepEqual(guidsOf('gzip'), ['team-a'])
+  for (const coding of ['gzip', 'x-gzip', 'GZIP']) {
+    const headers = { ...json, 'content-encoding': coding }
+    const { status } = await post(port, '/api/v2/spans', gzipSync(zipkinJson(one(coding))), headers)
+    assert.equal(status, 202)
+    assert.deepEqual(guidsOf(coding), ['team-a'])
+  }
 })
 
 test('an empty list and an empty body are answered with 202', async () => {
