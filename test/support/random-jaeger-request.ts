@@ -6,6 +6,7 @@
 import type protobuf from 'protobufjs'
 import { isText, type Model, nestedType, requestType, type Value } from './oracle-jaeger-records.ts'
 import { Random } from './random.ts'
+import { VariedFields } from './varied-fields.ts'
 
 export interface JaegerRequestOptions {
   /** Some texts are not UTF-8. */
@@ -47,10 +48,12 @@ const NANOS = [0, 1, 999_999_999, 123_456_000]
 class Maker {
   readonly #random: Random
   readonly #options: JaegerRequestOptions
+  readonly #fields: VariedFields
 
   constructor(random: Random, options: JaegerRequestOptions) {
     this.#random = random
     this.#options = options
+    this.#fields = new VariedFields(random, options.plain)
   }
 
   message(type: protobuf.Type): Model {
@@ -168,42 +171,25 @@ class Maker {
 
   #one(field: protobuf.Field, value: Value): Buffer {
     const nested = nestedType(field)
-    if (nested !== undefined) return this.#delimited(field.id, this.encode(nested, value as Model))
+    if (nested !== undefined) return this.#fields.delimited(field.id, this.encode(nested, value as Model))
     switch (field.type) {
       case 'bytes':
-        return this.#delimited(field.id, Buffer.from(value as string, 'latin1'))
+        return this.#fields.delimited(field.id, Buffer.from(value as string, 'latin1'))
       case 'fixed32': {
         const bytes = Buffer.alloc(4)
         bytes.writeUInt32LE(value as number)
-        return Buffer.concat([this.#tag(field.id, 5), bytes])
+        return Buffer.concat([this.#fields.tag(field.id, 5), bytes])
       }
       case 'fixed64': {
         const bytes = Buffer.alloc(8)
         bytes.writeBigUInt64LE(BigInt(value as string))
-        return Buffer.concat([this.#tag(field.id, 1), bytes])
+        return Buffer.concat([this.#fields.tag(field.id, 1), bytes])
       }
       default:
-        return Buffer.concat([this.#tag(field.id, 0), this.#varint(BigInt(value as number | string), 10)])
+        return Buffer.concat([
+          this.#fields.tag(field.id, 0),
+          this.#fields.varint(BigInt(value as number | string), 10),
+        ])
     }
-  }
-
-  #delimited(field: number, bytes: Buffer): Buffer {
-    return Buffer.concat([this.#tag(field, 2), this.#varint(BigInt(bytes.length), 5), bytes])
-  }
-
-  #tag(field: number, type: number): Buffer {
-    return this.#varint(BigInt(field * 8 + type), 5)
-  }
-
-  /** Sometimes longer than needed. */
-  #varint(value: bigint, bytesMax: number): Buffer {
-    const bytes: number[] = []
-    let rest = BigInt.asUintN(64, value)
-    for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn))
-    bytes.push(Number(rest))
-    const padding = this.#options.plain || !this.#random.oneIn(24) ? 0 : 1 + this.#random.below(4)
-    const length = Math.min(bytesMax, bytes.length + padding)
-    while (bytes.length < length) bytes.push(0)
-    return Buffer.from(bytes.map((byte, i) => (i < bytes.length - 1 ? byte | 0x80 : byte)))
   }
 }

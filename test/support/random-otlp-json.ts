@@ -4,7 +4,8 @@
  */
 import protobuf from 'protobufjs'
 import { type OtlpSignal, otlpFile, otlpMessage, otlpSignals, protoRoot } from './proto.ts'
-import type { Random } from './random.ts'
+import { type Random, randomText } from './random.ts'
+import { space, textJson } from './spelled-json.ts'
 
 /** 64-bit integers are decimal texts, enums numbers. */
 export type Plain = { [field: string]: PlainValue }
@@ -84,29 +85,6 @@ function randomDouble(random: Random): number {
   view.setBigUint64(0, randomBits(random, 64))
   const some = [0, -0, 0.1, 1e21, 5e-324, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
   return random.pick([view.getFloat64(0), random.below(1_000_000) / 1_000, ...some])
-}
-
-const characters = [
-  'a',
-  'Z',
-  '/',
-  '"',
-  '\\',
-  '\n',
-  '\u0000',
-  '\u001f',
-  '\u007f',
-  'é',
-  '€',
-  '😀',
-  '\uffff',
-  ' ',
-]
-
-function randomText(random: Random): string {
-  const size = random.oneIn(30) ? random.pick([126, 127, 128, 16_383, 16_384]) : random.below(12)
-  if (size > 12 && random.oneIn(2)) return 'x'.repeat(size)
-  return Array.from({ length: size }, () => random.pick(characters)).join('')
 }
 
 /** The JSON of a message, spelled by chance: keys may occur twice where that merges to the same message. */
@@ -192,19 +170,4 @@ function hexText(random: Random, bytes: Buffer): string {
 function base64Text(random: Random, bytes: Buffer): string {
   const padded = bytes.toString('base64')
   return random.pick([padded, padded.replace(/=+$/, ''), bytes.toString('base64url')])
-}
-
-function textJson(random: Random, text: string): string {
-  if (!random.oneIn(4)) return JSON.stringify(text)
-  const written = [...text].map((character) => {
-    if (character === '/') return '\\/'
-    if (!random.oneIn(4)) return JSON.stringify(character).slice(1, -1)
-    const units = Array.from({ length: character.length }, (_, index) => character.charCodeAt(index))
-    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0').toUpperCase()}`).join('')
-  })
-  return `"${written.join('')}"`
-}
-
-function space(random: Random): string {
-  return random.pick(['', '', '', '', '', ' ', '\n\t', '\r\n  '])
 }

@@ -14,6 +14,7 @@ import {
   type Value,
 } from './oracle-otlp/index.ts'
 import { Random } from './random.ts'
+import { VariedFields } from './varied-fields.ts'
 
 export interface OtlpOptions {
   /** Some items, scopes and resources get a text or an id at fault. */
@@ -168,10 +169,12 @@ const PACKED: Readonly<Record<string, number>> = { fixed64: 1, uint64: 0 }
 class VariedEncoder {
   readonly #random: Random
   readonly #options: OtlpOptions
+  readonly #fields: VariedFields
 
   constructor(random: Random, options: OtlpOptions) {
     this.#random = random
     this.#options = options
+    this.#fields = new VariedFields(random, options.plain)
   }
 
   message(type: protobuf.Type, model: Model): Buffer {
@@ -238,63 +241,50 @@ class VariedEncoder {
   }
 
   #one(field: protobuf.Field, nested: protobuf.Type | undefined, value: Value): Buffer {
-    if (nested !== undefined) return this.#delimited(field.id, this.message(nested, value as Model))
+    if (nested !== undefined) return this.#fields.delimited(field.id, this.message(nested, value as Model))
     switch (field.type) {
       case 'bytes':
-        return this.#delimited(field.id, Buffer.from(value as string, 'latin1'))
+        return this.#fields.delimited(field.id, Buffer.from(value as string, 'latin1'))
       case 'fixed32': {
         const bytes = Buffer.alloc(4)
         bytes.writeUInt32LE(value as number)
-        return Buffer.concat([this.#tag(field.id, 5), bytes])
+        return Buffer.concat([this.#fields.tag(field.id, 5), bytes])
       }
       case 'fixed64':
       case 'sfixed64':
-        return Buffer.concat([this.#tag(field.id, 1), fixed64(value as string)])
+        return Buffer.concat([this.#fields.tag(field.id, 1), fixed64(value as string)])
       case 'sint32':
-        return Buffer.concat([this.#tag(field.id, 0), this.#varint(zigzag(BigInt(value as number)), 10)])
+        return Buffer.concat([
+          this.#fields.tag(field.id, 0),
+          this.#fields.varint(zigzag(BigInt(value as number)), 10),
+        ])
       default:
-        return Buffer.concat([this.#tag(field.id, 0), this.#varint(BigInt(value as number | string), 10)])
+        return Buffer.concat([
+          this.#fields.tag(field.id, 0),
+          this.#fields.varint(BigInt(value as number | string), 10),
+        ])
     }
   }
 
   /** Repeated numbers: in one run, in several, singly, or in a mixture. */
   #packed(field: protobuf.Field, values: readonly string[]): Buffer[] {
     const type = PACKED[field.type]!
-    const element = (value: string): Buffer => (type === 1 ? fixed64(value) : this.#varint(BigInt(value), 10))
+    const element = (value: string): Buffer =>
+      type === 1 ? fixed64(value) : this.#fields.varint(BigInt(value), 10)
     if (this.#options.plain || this.#random.oneIn(2)) {
-      return [this.#delimited(field.id, Buffer.concat(values.map(element)))]
+      return [this.#fields.delimited(field.id, Buffer.concat(values.map(element)))]
     }
     const runs: Buffer[] = []
     for (let at = 0; at < values.length; ) {
       if (this.#random.oneIn(2)) {
-        runs.push(Buffer.concat([this.#tag(field.id, type), element(values[at++]!)]))
+        runs.push(Buffer.concat([this.#fields.tag(field.id, type), element(values[at++]!)]))
       } else {
         const count = this.#random.below(4)
-        runs.push(this.#delimited(field.id, Buffer.concat(values.slice(at, at + count).map(element))))
+        runs.push(this.#fields.delimited(field.id, Buffer.concat(values.slice(at, at + count).map(element))))
         at += count
       }
     }
     return runs
-  }
-
-  #delimited(field: number, bytes: Buffer): Buffer {
-    return Buffer.concat([this.#tag(field, 2), this.#varint(BigInt(bytes.length), 5), bytes])
-  }
-
-  #tag(field: number, type: number): Buffer {
-    return this.#varint(BigInt(field * 8 + type), 5)
-  }
-
-  /** Sometimes longer than needed. */
-  #varint(value: bigint, bytesMax: number): Buffer {
-    const bytes: number[] = []
-    let rest = BigInt.asUintN(64, value)
-    for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn))
-    bytes.push(Number(rest))
-    const padding = this.#options.plain || !this.#random.oneIn(24) ? 0 : 1 + this.#random.below(4)
-    const length = Math.min(bytesMax, bytes.length + padding)
-    while (bytes.length < length) bytes.push(0)
-    return Buffer.from(bytes.map((byte, i) => (i < bytes.length - 1 ? byte | 0x80 : byte)))
   }
 }
 

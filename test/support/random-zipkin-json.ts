@@ -1,5 +1,5 @@
 /** Random lists of Zipkin's spans: as JSON, and what they are in its binary forms. */
-import type { Random } from './random.ts'
+import { type Random, randomText } from './random.ts'
 import { Repeated, type Spelled, type SpelledObject, spelledJson } from './spelled-json.ts'
 import type { EndpointV2, SpanV2, ThriftStruct, ThriftValue } from './zipkin-read.ts'
 
@@ -184,29 +184,6 @@ function ipv6Text(random: Random, bytes: Buffer): string {
     new URL(`http://[${long}]/`).hostname.slice(1, -1),
     `${groups(12)}:${bytes.subarray(12).join('.')}`,
   ])
-}
-
-const characters = [
-  'a',
-  'Z',
-  '/',
-  '"',
-  '\\',
-  '\n',
-  '\u0000',
-  '\u001f',
-  '\u007f',
-  'é',
-  '€',
-  '😀',
-  '\uffff',
-  ' ',
-]
-
-function randomText(random: Random): string {
-  const size = random.oneIn(30) ? random.pick([126, 127, 128, 16_383, 16_384]) : random.below(12)
-  if (size > 12 && random.oneIn(2)) return 'x'.repeat(size)
-  return Array.from({ length: size }, () => random.pick(characters)).join('')
 }
 
 function randomKey(random: Random): string {

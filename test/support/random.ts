@@ -55,3 +55,27 @@ export function propertyBounds(): {
   const bounds = { numRuns: 100_000, interruptAfterTimeLimit: fuzzMs }
   return seed === undefined ? bounds : { ...bounds, seed: Number(seed) }
 }
+
+const characters = [
+  'a',
+  'Z',
+  '/',
+  '"',
+  '\\',
+  '\n',
+  '\u0000',
+  '\u001f',
+  '\u007f',
+  'é',
+  '€',
+  '😀',
+  '\uffff',
+  ' ',
+]
+
+/** Short, with characters of every width and those that encodings escape, or of a length at which a varint grows. */
+export function randomText(random: Random): string {
+  const size = random.oneIn(30) ? random.pick([126, 127, 128, 16_383, 16_384]) : random.below(12)
+  if (size > 12 && random.oneIn(2)) return 'x'.repeat(size)
+  return Array.from({ length: size }, () => random.pick(characters)).join('')
+}

@@ -75,7 +75,8 @@ function integerJson(random: Random, value: bigint): string {
   return random.oneIn(4) ? `"${form}"` : form
 }
 
-function textJson(random: Random, text: string): string {
+/** A text, with characters escaped by chance. */
+export function textJson(random: Random, text: string): string {
   if (!random.oneIn(4)) return JSON.stringify(text)
   const written = [...text].map((character) => {
     if (character === '/') return '\\/'
@@ -86,6 +87,7 @@ function textJson(random: Random, text: string): string {
   return `"${written.join('')}"`
 }
 
-function space(random: Random): string {
+/** White space that may stand between any two tokens. */
+export function space(random: Random): string {
   return random.pick(['', '', '', '', '', ' ', '\n\t', '\r\n  '])
 }
