@@ -217,7 +217,7 @@ test('codings: each is undone; unknown ones get 415 in the type of the request, 
       }
     }
   }
-  assert.equal(await world.refused('content_encoding'), before + 12)
+  assert.equal(await world.refused('content_encoding'), before + 10)
   assert.equal(world.stored.length, count)
   await world.assertWell()
 })
