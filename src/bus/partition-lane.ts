@@ -43,8 +43,9 @@ interface PartitionQueue {
   readonly topic: string
   readonly partition: number
   records: PendingRecord[]
-  /** The base offset of the last produce. */
+  /** The base offset of the last produce, and the producer that had it. */
   offset: bigint
+  producer: PartitionProducer | undefined
 }
 
 export class PartitionLane {
@@ -85,7 +86,7 @@ export class PartitionLane {
     const key = `${topic}:${partition}`
     let queue = this.#queues.get(key)
     if (queue === undefined) {
-      queue = { topic, partition, records: [], offset: -1n }
+      queue = { topic, partition, records: [], offset: -1n, producer: undefined }
       this.#queues.set(key, queue)
     }
     queue.records.push(pending)
@@ -222,11 +223,18 @@ export class PartitionLane {
   #checkOffset(queue: PartitionQueue, offset: bigint, producer: PartitionProducer): ClientError | undefined {
     if (this.#producer !== producer) return undefined
     const last = queue.offset
+    const isOwn = queue.producer === producer
     // Also after a failure the newest answer is what the next is compared with: a topic that was deleted and made
     // anew begins at 0 again, and that must cost one append, not all.
     queue.offset = offset
+    queue.producer = producer
     if (offset > last) return undefined
     const text = `Kafka acknowledged ${queue.topic}-${queue.partition} at offset ${offset} after ${last}`
+    // The first batch of a producer can be no repeat, so it is stored: it is what came before that is gone.
+    if (!isOwn) {
+      this.#settings.onOffsetError(`${text}: the topic was made anew, or has lost its last records`)
+      return undefined
+    }
     this.#settings.onOffsetError(text)
     return new ClientError('away', `${text}; it is not taken for stored`)
   }

@@ -56,6 +56,9 @@ export interface PartitionClient {
   createTopics(topics: readonly string[], partitions: number, replication: number): Promise<void>
   /** A producer that is connected and has its producer id. Throws a `ClientError`. */
   openProducer(): Promise<PartitionProducer>
-  /** Cuts what the calls above opened, and those that are under way; producers that were handed out stay. */
+  /**
+   * Cuts what the calls above opened, and those that are under way; producers that were handed out stay. What is opened
+   * next asks another of the brokers first: the one that was asked may be the one that does not answer.
+   */
   destroy(): void
 }

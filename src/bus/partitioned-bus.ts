@@ -13,6 +13,7 @@ import type { KafkaBusConfig } from '../config/config.ts'
 import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Logger } from '../telemetry/log.ts'
+import { BoundedClient } from './bounded-client.ts'
 import type { AppendOutcome, Bus, BusHealth, BusRecord, Topic } from './bus.ts'
 import { partitionOf } from './partition.ts'
 import { PartitionLane } from './partition-lane.ts'
@@ -52,7 +53,8 @@ export class PartitionedBus implements Bus {
     this.#config = config
     this.#options = options
     this.#topics = options.topics ?? defaultTopics
-    this.#client = client
+    // A question may need connections to two brokers.
+    this.#client = new BoundedClient(client, 2 * config.connectMs)
     this.#tickMs = Math.min(250, Math.max(10, config.appendMs / 50))
     this.#health = { up: false, reason: `Kafka at ${config.brokers.join(', ')} has not been reached yet` }
     for (let index = 0; index < limits.kafkaLanesMax; index++) this.#lanes.push(this.#makeLane())

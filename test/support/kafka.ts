@@ -16,6 +16,7 @@ export { kafkaAvailable } from './kafka-jars.ts'
 const run = promisify(execFile)
 
 const startMsMax = 60_000
+const stopMsMax = 20_000
 const storePassword = 'guidepost-test'
 
 export interface KafkaOptions {
@@ -26,23 +27,31 @@ export interface KafkaOptions {
   readonly messageBytesMax?: number
   /** Further lines of server.properties. */
   readonly properties?: Readonly<Record<string, string>>
+  /** Ports to listen on; free ones unless given. */
+  readonly ports?: Ports
+  /** MiB of the process's heap; 1,024 unless given. */
+  readonly heapMiB?: number
 }
 
 export const saslUser = { username: 'gateway', password: 'gateway-secret' } as const
 
-interface Ports {
+export interface Ports {
   readonly plain: number
   readonly controller: number
   readonly sasl: number
   readonly tls: number
 }
 
-async function freePorts(): Promise<Ports> {
-  const servers = Array.from({ length: 4 }, () => createServer().listen(0, '127.0.0.1'))
+/** Free ports for so many brokers. They are held at the same time, so no two are alike. */
+export async function freePorts(brokers: number): Promise<Ports[]> {
+  const servers = Array.from({ length: brokers * 4 }, () => createServer().listen(0, '127.0.0.1'))
   await Promise.all(servers.map((server) => once(server, 'listening')))
-  const [plain, controller, sasl, tls] = servers.map((server) => (server.address() as AddressInfo).port)
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
   await Promise.all(servers.map((server) => once(server.close(), 'close')))
-  return { plain: plain!, controller: controller!, sasl: sasl!, tls: tls! }
+  return Array.from({ length: brokers }, (_, index) => {
+    const [plain, controller, sasl, tls] = ports.slice(index * 4)
+    return { plain: plain!, controller: controller!, sasl: sasl!, tls: tls! }
+  })
 }
 
 function serverProperties(directory: string, ports: Ports, options: KafkaOptions): string {
@@ -123,12 +132,14 @@ export class KafkaBroker {
   /** PEM text of the certificate that the TLS listener shows; empty without `tls`. */
   readonly certificate: string
   readonly #ports: Ports
+  readonly #heapMiB: number
   #process: ChildProcess | undefined
   #output = ''
 
-  private constructor(directory: string, ports: Ports, certificate: string) {
+  private constructor(directory: string, ports: Ports, certificate: string, heapMiB: number) {
     this.directory = directory
     this.#ports = ports
+    this.#heapMiB = heapMiB
     this.certificate = certificate
   }
 
@@ -136,7 +147,7 @@ export class KafkaBroker {
   static async prepare(options: KafkaOptions = {}): Promise<KafkaBroker> {
     const directory = await mkdtemp(join(tmpdir(), 'guidepost-kafka-'))
     try {
-      const ports = await freePorts()
+      const ports = options.ports ?? (await freePorts(1))[0]!
       const certificate = options.tls ? await makeCertificate(directory) : ''
       const file = join(directory, 'server.properties')
       await writeFile(file, serverProperties(directory, ports, options))
@@ -146,7 +157,7 @@ export class KafkaBroker {
       ])
       const format = ['format', '-t', 'Z3VpZGVwb3N0LXRlc3QtMQ', '-c', file, ...(options.sasl ? scram : [])]
       await run('java', ['-Xshare:auto', '-cp', kafkaClassPath(), 'kafka.tools.StorageTool', ...format])
-      return new KafkaBroker(directory, ports, certificate)
+      return new KafkaBroker(directory, ports, certificate, options.heapMiB ?? 1024)
     } catch (error) {
       await rm(directory, { recursive: true, force: true })
       throw error
@@ -176,7 +187,8 @@ export class KafkaBroker {
 
   /** Starts the process and waits until it takes connections. */
   async start(): Promise<void> {
-    const flags = ['-Xmx1g', '-Xms256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
+    const heap = [`-Xmx${this.#heapMiB}m`, `-Xms${Math.min(256, this.#heapMiB)}m`]
+    const flags = [...heap, '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
     const args = [...flags, '-cp', kafkaClassPath(), 'kafka.Kafka', join(this.directory, 'server.properties')]
     const child = spawn('java', args, { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#process = child
@@ -203,6 +215,18 @@ export class KafkaBroker {
     const exit = once(child, 'exit')
     child.kill('SIGKILL')
     await exit
+  }
+
+  /** SIGTERM: the broker hands its partitions over first, if there is a controller to do it with. */
+  async stop(): Promise<void> {
+    const child = this.#process
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopMsMax)
+    await exit
+    clearTimeout(timer)
+    this.#process = undefined
   }
 
   async restart(): Promise<void> {

@@ -11,11 +11,14 @@ const bytesName = 'max.message.bytes'
 
 export class KafkaClient implements PartitionClient {
   readonly #config: KafkaBusConfig
+  /** In the order in which they are asked. */
+  #brokers: readonly string[]
   #admin: Admin | undefined
   readonly #opening = new Set<Producer>()
 
   constructor(config: KafkaBusConfig) {
     this.#config = config
+    this.#brokers = config.brokers
   }
 
   async describe(topics: readonly string[]): Promise<Map<string, TopicFacts>> {
@@ -57,7 +60,7 @@ export class KafkaClient implements PartitionClient {
   }
 
   async openProducer(): Promise<PartitionProducer> {
-    const producer = new Producer({ ...connectionOptions(this.#config), idempotent: true })
+    const producer = new Producer({ ...this.#options(), idempotent: true })
     this.#opening.add(producer)
     try {
       return await KafkaProducer.open(producer, this.#config)
@@ -73,10 +76,15 @@ export class KafkaClient implements PartitionClient {
     for (const producer of this.#opening) cut(producer)
     if (this.#admin !== undefined) cut(this.#admin)
     this.#admin = undefined
+    this.#brokers = [...this.#brokers.slice(1), ...this.#brokers.slice(0, 1)]
+  }
+
+  #options(): ReturnType<typeof connectionOptions> {
+    return connectionOptions({ ...this.#config, brokers: this.#brokers })
   }
 
   #connected(): Admin {
-    this.#admin ??= new Admin(connectionOptions(this.#config))
+    this.#admin ??= new Admin(this.#options())
     return this.#admin
   }
 

@@ -60,6 +60,8 @@ class Sockets {
 
 export class KafkajsClient implements PartitionClient {
   readonly #config: KafkaBusConfig
+  /** In the order in which they are asked. */
+  #brokers: readonly string[]
   readonly #compression: CompressionTypes
   readonly #opening = new Set<Sockets>()
   #admin: { readonly client: Admin; readonly sockets: Sockets } | undefined
@@ -73,6 +75,7 @@ export class KafkajsClient implements PartitionClient {
     }
     prepareKafkajs()
     this.#config = config
+    this.#brokers = config.brokers
     this.#compression = compression
   }
 
@@ -140,6 +143,7 @@ export class KafkajsClient implements PartitionClient {
     this.#admin?.sockets.cut()
     this.#admin?.client.disconnect().catch(() => {})
     this.#admin = undefined
+    this.#brokers = [...this.#brokers.slice(1), ...this.#brokers.slice(0, 1)]
   }
 
   async #connected(): Promise<Admin> {
@@ -156,7 +160,7 @@ export class KafkajsClient implements PartitionClient {
     const { sasl, tls } = this.#config
     const options: KafkaConfig = {
       clientId: this.#config.clientId,
-      brokers: [...this.#config.brokers],
+      brokers: [...this.#brokers],
       connectionTimeout: this.#config.connectMs,
       authenticationTimeout: this.#config.connectMs,
       requestTimeout: this.#config.appendMs,
