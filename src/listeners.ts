@@ -98,7 +98,7 @@ export class Listeners {
       this.#listeners.push(listener)
       return [{ key, host: at.host, port: listener.listen() }]
     })
-    // All at once, since those of UDP start a thread each; one that fails must not leave the others opening unseen.
+    // All at once, since those of UDP wait for their thread; one that fails must not leave the others opening unseen.
     await Promise.allSettled(opening.map(({ port }) => port))
     for (const { key, host, port } of opening) this.ports.push({ key, host, port: await port })
   }

@@ -1,6 +1,7 @@
 /** Bursts on a real socket, while the main thread is busy with other things. */
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { Datagram } from '../../src/transport/udp/listener.ts'
 import { flood, listenUdp, numberOf, sum } from '../support/udp.ts'
 
 const COUNT = 10_000
@@ -27,6 +28,28 @@ test('a burst of 10,000 datagrams is not lost while the main thread is away twic
   )
   // A buffer for 2 ms of such a sender cannot make up for a thread that the system does not run for longer.
   if (told.length === 0) assert.deepEqual([...dropped], [])
+})
+
+test('bursts on two ports at once: each is handed on in order, and the books of both are even', async () => {
+  const ports = await Promise.all(
+    [0, 1].map(async () => {
+      const numbers: number[] = []
+      const note = (datagram: Datagram): unknown => numbers.push(numberOf(datagram))
+      return { numbers, ...(await listenUdp(note, { needsPeer: () => false })) }
+    }),
+  )
+  await Promise.all(ports.map(({ port }) => flood(port, COUNT, 500)))
+  await Promise.all(ports.map(({ listener }) => listener.drain()))
+  for (const { numbers, dropped, failed } of ports) {
+    assert.deepEqual(failed, [])
+    assert.equal(numbers.length + (dropped.get('kernel') ?? 0), COUNT, 'none was lost here')
+    assert.ok(numbers.length > COUNT / 10, `${numbers.length} came`)
+    assert.deepEqual(
+      numbers,
+      [...numbers].sort((left, right) => left - right),
+      'in order',
+    )
+  }
 })
 
 test('datagrams of many lengths keep their bytes through a queue that turns over', async () => {

@@ -1,18 +1,19 @@
 /**
- * The listener of a UDP port: a thread reads the sockets into a ring (`reader.mjs`, `ring.mjs`), and the main thread hands on
- * from it, some milliseconds at a time. UDP answers nothing: what has no room is dropped, and every drop is counted.
+ * The listener of a UDP port: a thread that all of them share reads the sockets into a ring (`reader.mjs`, `ring.mjs`), and
+ * the main thread hands on from it, some milliseconds at a time. UDP answers nothing: what has no room is dropped, and every
+ * drop is counted.
  *
  *     socket → system's buffer → reader's thread → ring → handle()
  */
 import { lookup } from 'node:dns/promises'
-import { Worker } from 'node:worker_threads'
 import { limits } from '../../limits.ts'
 import type { Sender } from '../../stamp/guid-rules.ts'
 import { listenError } from '../listen-error.ts'
 import { RingReader, ringMemory } from './ring.mjs'
-import type { DropReason, ReaderOrder, ReaderStart, ReaderWord, RingMemory } from './words.ts'
+import { type OpenedPort, openInThread, type ThreadPort } from './thread.ts'
+import type { DropReason, PortStart, RingMemory } from './words.ts'
 
-/** The peer of a datagram whose sender's address was not asked for; no sender has it. `reader.mjs` writes the same. */
+/** The peer of a datagram whose sender's address was not asked for; no sender has it. `port-reader.mjs` writes the same. */
 export const noPeer = '0.0.0.0'
 
 /** One datagram as a receiver sees it. `peer` is `noPeer` when it was not asked for, see `needsPeer`. */
@@ -54,8 +55,6 @@ export interface UdpListenerOptions {
   readonly told?: (fields: object, message: string) => void
 }
 
-const READER = new URL('./reader.mjs', import.meta.url)
-
 let listeners = 0
 
 export class UdpListener {
@@ -64,9 +63,11 @@ export class UdpListener {
   readonly #ring: RingReader
   /** Datagrams have no connection; all of a listener's have its number. */
   readonly #connection = ++listeners
-  #addresses: ReaderStart['addresses'] = []
+  #addresses: PortStart['addresses'] = []
   #port: number
-  #worker: Worker | undefined
+  /** While the port is read. */
+  #reading: ThreadPort | undefined
+  #openedMs = 0
   #state: 'new' | 'open' | 'draining' | 'closed' = 'new'
   #isTurnDue = false
   #retry: NodeJS.Timeout | undefined
@@ -104,7 +105,7 @@ export class UdpListener {
 
   /** Asks anew whether senders' addresses are needed; limits of connections do not concern datagrams. */
   reload(_limits?: unknown): void {
-    this.#order({ needsPeer: this.#needsPeer })
+    this.#reading?.order({ kind: 'peer', needsPeer: this.#needsPeer })
   }
 
   /** Reads what the system has now, closes the port, hands on what is queued, and resolves. */
@@ -112,7 +113,7 @@ export class UdpListener {
     if (this.#state === 'open') {
       this.#state = 'draining'
       clearTimeout(this.#restart)
-      this.#order('drain')
+      this.#reading?.order({ kind: 'drain' })
       this.#turn()
     }
     if (this.#state === 'draining') await this.#ended.promise
@@ -131,75 +132,59 @@ export class UdpListener {
     return this.#options.needsPeer?.() ?? true
   }
 
-  #order(order: ReaderOrder): void {
-    this.#worker?.postMessage(order)
-  }
-
-  /** Starts the thread; resolves when it listens, rejects when it does not. */
-  async #open(): Promise<{ readonly port: number; readonly bufferBytes: number }> {
+  /** Resolves when the thread reads the port, rejects when it cannot. */
+  async #open(): Promise<OpenedPort> {
     const { host, bufferBytes, datagramBytesMax } = this.#options
     if (this.#addresses.length === 0) {
       const found = await lookup(host, { all: true })
       this.#addresses = host === 'localhost' ? found : found.slice(0, 1)
     }
-    const workerData: ReaderStart = {
+    const start: PortStart = {
       ...{ memory: this.#memory, addresses: this.#addresses, port: this.#port },
       ...{ bufferBytes, datagramBytesMax, needsPeer: this.#needsPeer },
-      ...{ readBytes: limits.udpReadBytes, backlog: limits.udpBacklog },
-      ...{ readsMax: limits.udpReadsMax, countMs: limits.udpCountMs },
     }
-    const worker = new Worker(READER, {
-      workerData,
-      name: 'udp reader',
-      // Flags of the main thread, such as those of a test runner, are not for this one.
-      execArgv: [],
-      resourceLimits: {
-        maxOldGenerationSizeMb: limits.udpThreadHeapMiB,
-        maxYoungGenerationSizeMb: limits.udpThreadYoungMiB,
-      },
+    const reading = openInThread(start, {
+      wake: () => this.#turn(),
+      ended: (fault) => this.#onEnd(fault),
     })
-    this.#worker = worker
-    return new Promise((resolve, reject) => {
-      let isOpen = false
-      let fault: unknown
-      worker.on('message', (word: ReaderWord) => {
-        if (word.kind === 'wake') this.#turn()
-        else if (word.kind === 'open') {
-          isOpen = true
-          resolve(word)
-        } else fault = Object.assign(new Error(word.message), { code: word.code })
-      })
-      worker.on('error', (error) => {
-        fault = error
-      })
-      worker.on('exit', (code) => {
-        fault ??= new Error(`the thread that reads UDP port ${this.#port} ended with ${code}`)
-        if (this.#worker === worker) this.#worker = undefined
-        if (isOpen) this.#onEnd(code, fault)
-        else reject(fault)
-      })
-    })
+    this.#reading = reading
+    try {
+      return await reading.opened
+    } catch (error) {
+      this.#reading = undefined
+      throw error
+    } finally {
+      this.#openedMs = performance.now()
+    }
   }
 
-  /** The thread has ended: by order, or it died and another one takes its place. */
-  #onEnd(code: number, fault: unknown): void {
-    if (this.#state === 'open' || (this.#state === 'draining' && code !== 0)) this.#options.failed(fault)
-    if (this.#state === 'open') this.#reopen()
-    // It may have died before it could wake.
+  /** The port is read no more: it was drained, or something broke, and it is opened again. */
+  #onEnd(fault: unknown): void {
+    this.#reading = undefined
+    if (fault !== undefined) this.#options.failed(fault)
+    if (this.#state === 'open') {
+      // At once; but what breaks as soon as it is open may break for ever.
+      if (performance.now() - this.#openedMs < limits.udpRestartMs) this.#reopenLater()
+      else this.#reopen()
+    }
+    // The thread may have died before it could wake.
     this.#turn()
   }
 
-  /** At once, and every second until it works. */
+  #reopenLater(): void {
+    this.#restart = setTimeout(() => this.#reopen(), limits.udpRestartMs)
+  }
+
+  /** Now, and every second until it works. */
   #reopen(): void {
     this.#open().then(
       () => {
-        if (this.#state === 'draining') this.#order('drain')
-        else if (this.#state === 'closed') void this.#worker?.terminate()
+        if (this.#state === 'draining') this.#reading?.order({ kind: 'drain' })
       },
       (error: NodeJS.ErrnoException) => {
         if (this.#state === 'open') {
           this.#options.failed(this.#listenError(error))
-          this.#restart = setTimeout(() => this.#reopen(), limits.udpRestartMs)
+          this.#reopenLater()
         } else this.#turn()
       },
     )
@@ -257,7 +242,7 @@ export class UdpListener {
 
   /** Nothing is queued: when nothing is read any more either, the drain is done. */
   #endDrain(): void {
-    if (this.#state === 'draining' && this.#worker === undefined && this.#ring.isEmpty) this.#close()
+    if (this.#state === 'draining' && this.#reading === undefined && this.#ring.isEmpty) this.#close()
   }
 
   #close(): void {
@@ -265,7 +250,7 @@ export class UdpListener {
     clearInterval(this.#counting)
     clearTimeout(this.#retry)
     clearTimeout(this.#restart)
-    void this.#worker?.terminate()
+    this.#reading?.close()
     this.#count()
     this.#ended.resolve()
   }
