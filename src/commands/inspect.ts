@@ -42,7 +42,11 @@ export async function inspect({ directory, json }: InspectOptions, io: Io): Prom
 
 /** A torn tail is what a crash leaves behind, and then costs nothing that was acknowledged; the rest is damage. */
 function isDamage(each: Inspected): boolean {
-  return each.kind === 'quarantined' || (each.kind === 'finding' && each.event.kind !== 'torn_tail')
+  return (
+    each.kind === 'quarantined' ||
+    each.kind === 'overlap' ||
+    (each.kind === 'finding' && each.event.kind !== 'torn_tail')
+  )
 }
 
 /** One line on a terminal that says how far it is, redrawn a few times a second. */
@@ -91,6 +95,7 @@ function toDocument(directory: string, found: readonly Inspected[]): object {
     topics,
     findings,
     gaps: rest('gap'),
+    overlaps: rest('overlap'),
     quarantined: rest('quarantined'),
     strays: rest('stray'),
   }
@@ -145,6 +150,8 @@ function describe(each: Inspected): string {
       return describeEvent(each.event)
     case 'gap':
       return `${each.topic}: offsets ${each.first} to ${each.last} are in no segment`
+    case 'overlap':
+      return `${each.file}: offsets ${each.first} to ${each.last} are in an earlier segment too; one of them is of another log`
     case 'quarantined':
       return `${each.file}: ${each.bytes} bytes set aside earlier as damaged`
     case 'stray':

@@ -52,17 +52,23 @@
  * RECOVERY
  *
  * When a log is opened for writing its last segment is read from end to end; earlier ones were complete before their
- * successor was made. A record that the file ends inside of is a torn tail: never acknowledged, it is cut off. A
+ * successor was made. It is not written again: what a failed write left in it may have been cut off behind a reader's
+ * back. The next record begins a new file. A record that the file ends inside of is a torn tail: never acknowledged, it is
+ * cut off. A
  * damaged record is copied to `quarantine/<segment>-<byte position>.bad` (`-2.bad` … when that name holds other damage),
  * left where it is, and skipped. What follows a damaged head is found again by the marker; if no further head follows,
- * the rest is copied to the quarantine and, once the copy is durable, cut off; without a copy it stays, and a new file
- * is begun. A last segment whose two headers are both damaged is moved to the quarantine. Each of these is reported,
- * none keeps the log from opening.
+ * the rest is copied to the quarantine and, once the copy is durable, cut off; without a copy it stays. A last segment
+ * whose two headers are both damaged is moved to the quarantine; one whose header states another first offset than its
+ * name stays. Each of these is reported, none keeps the log from opening. The offsets of what is in the quarantine are not
+ * used again, and the last segment that holds a record is never deleted: a log that was emptied would begin at 0 again, and
+ * whoever remembers how far he has read would miss what follows.
  *
  * READING
  *
  * Readers take no lock and change nothing. A segment is complete once one with a higher name exists; the end of the
- * last one is wherever the last valid record ends. A reader may see a record before it is durable.
+ * last one is wherever the last valid record ends. A reader may see a record before it is durable; after a restart its
+ * offset may be another's. A record whose offset is not above those before it in its file was put there by another hand: it
+ * is reported and passed over, and so is a file whose header belongs to another name.
  */
 import { crc32c } from '@node-rs/crc32'
 
@@ -150,6 +156,13 @@ export function parseFileHeader(bytes: Buffer): FileHeader | string {
     return { salt: copy.readUInt32LE(12), firstOffset: readUInt53(copy, 16) }
   }
   return 'both copies of the file header are damaged'
+}
+
+/** Why the file that is named after `firstOffset` cannot have this header, or undefined when it can. */
+export function whyForeign(header: FileHeader, firstOffset: number): string | undefined {
+  return header.firstOffset === firstOffset
+    ? undefined
+    : `its header is that of ${segmentName(header.firstOffset)}: it was renamed, or is of another log`
 }
 
 /** The head at `position`, which must have `recordHeadBytes` behind it, or undefined when it is not a valid one. */

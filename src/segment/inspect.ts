@@ -5,10 +5,13 @@ import type { SegmentEvent } from './events.ts'
 import { type FileSystem, fileErrorCode, nodeFileSystem } from './file-system.ts'
 import {
   fileHeaderBytes,
+  type ParsedRecord,
   parseFileHeader,
   parseSegmentName,
   quarantineFolder,
+  recordHeadBytes,
   segmentName,
+  whyForeign,
 } from './format.ts'
 import { SegmentScanner } from './scanner.ts'
 
@@ -53,6 +56,14 @@ export type Inspected =
   | { readonly kind: 'finding'; readonly topic: string; readonly event: SegmentEvent }
   /** Offsets from `first` to `last` are in no segment: appends that failed, or a file that is missing. */
   | { readonly kind: 'gap'; readonly topic: string; readonly first: number; readonly last: number }
+  /** The file begins with offsets that an earlier one holds too: one of them is of another log. */
+  | {
+      readonly kind: 'overlap'
+      readonly topic: string
+      readonly file: string
+      readonly first: number
+      readonly last: number
+    }
   | { readonly kind: 'quarantined'; readonly topic: string; readonly file: string; readonly bytes: number }
   /** A file that is not a part of the log. */
   | { readonly kind: 'stray'; readonly topic: string; readonly file: string }
@@ -65,11 +76,16 @@ interface Totals extends Counts {
   newestMs: number | undefined
   badRecords: number
   guids: Map<string, Counts>
+  /** The offset that comes next when none is missing. */
+  nextOffset: number | undefined
+  /** How many offsets may be hidden in damage since then. */
+  hiddenMax: number
 }
 
 function emptyTotals(): Totals {
   const unknown = { firstOffset: undefined, lastOffset: undefined, oldestMs: undefined, newestMs: undefined }
-  return { records: 0, items: 0, bytes: 0, segments: 0, badRecords: 0, guids: new Map(), ...unknown }
+  const counts = { records: 0, items: 0, bytes: 0, segments: 0, badRecords: 0, hiddenMax: 0 }
+  return { ...counts, guids: new Map(), nextOffset: undefined, ...unknown }
 }
 
 /**
@@ -109,24 +125,40 @@ async function* inspectTopic(topic: string, directory: string, fs: FileSystem): 
   }
   // A folder without a segment and a quarantine is no topic.
   if (segments.length === 0 && !entries.some((entry) => entry.name === quarantineFolder)) return
-  for (const firstOffset of segments.sort((a, b) => a - b)) {
-    const expected = totals.lastOffset
-    if (expected !== undefined && firstOffset > expected + 1) {
-      yield { kind: 'gap', topic, first: expected + 1, last: firstOffset - 1 }
-    }
-    yield* inspectSegment(topic, join(directory, segmentName(firstOffset)), firstOffset, totals, fs)
+  segments.sort((a, b) => a - b)
+  for (const firstOffset of segments) {
+    const missing = gapBefore(topic, firstOffset, totals)
+    if (missing !== undefined) yield missing
+    yield* inspectSegment({ topic, directory, firstOffset }, totals, fs)
   }
   yield* inspectQuarantine(topic, join(directory, quarantineFolder), fs)
-  yield { kind: 'topic', topic, ...totals }
+  const { nextOffset: _, hiddenMax: __, ...counts } = totals
+  yield { kind: 'topic', topic, ...counts }
+}
+
+/** What is missing before `offset`, unless damage hides it. */
+function gapBefore(topic: string, offset: number, totals: Totals): Inspected | undefined {
+  const { nextOffset = offset, hiddenMax } = totals
+  if (offset < nextOffset) return undefined
+  totals.nextOffset = offset
+  totals.hiddenMax = 0
+  return offset - nextOffset <= hiddenMax
+    ? undefined
+    : { kind: 'gap', topic, first: nextOffset, last: offset - 1 }
+}
+
+interface SegmentPlace {
+  readonly topic: string
+  readonly directory: string
+  readonly firstOffset: number
 }
 
 async function* inspectSegment(
-  topic: string,
-  path: string,
-  firstOffset: number,
+  { topic, directory, firstOffset }: SegmentPlace,
   totals: Totals,
   fs: FileSystem,
 ): AsyncGenerator<Inspected> {
+  const path = join(directory, segmentName(firstOffset))
   const own = emptyTotals()
   try {
     const file = await fs.open(path, 'read')
@@ -134,23 +166,20 @@ async function* inspectSegment(
       own.bytes = await file.bytes()
       const bytes = Buffer.alloc(fileHeaderBytes)
       const header = parseFileHeader(bytes.subarray(0, await file.read(bytes, 0)))
-      if (typeof header === 'string') {
-        yield { kind: 'finding', topic, event: unreadable(path, own.bytes, header) }
+      const reason = typeof header === 'string' ? header : whyForeign(header, firstOffset)
+      if (typeof header === 'string' || reason !== undefined) {
+        totals.hiddenMax += hiddenIn(own.bytes)
+        yield { kind: 'finding', topic, event: unreadable(path, own.bytes, reason ?? '') }
       } else {
-        const scanner = new SegmentScanner(file, header.salt)
-        for (
-          let event = await count(scanner, path, own, totals);
-          event;
-          event = await count(scanner, path, own, totals)
-        ) {
-          yield { kind: 'finding', topic, event }
-          if (event.kind === 'torn_tail' || event.position + event.bytes >= own.bytes) break
-        }
+        const last = (totals.nextOffset ?? 0) - 1
+        if (firstOffset <= last) yield { kind: 'overlap', topic, file: path, first: firstOffset, last }
+        yield* inspectRecords(new SegmentScanner(file, header), { topic, file: path }, own, totals)
       }
     } finally {
       await file.close()
     }
   } catch (error) {
+    totals.hiddenMax += hiddenIn(own.bytes)
     yield { kind: 'finding', topic, event: unreadable(path, own.bytes, fileErrorCode(error)) }
   }
   addSegment(totals, own, firstOffset)
@@ -159,42 +188,70 @@ async function* inspectSegment(
   yield { kind: 'segment', topic, file: path, firstOffset, ...counts }
 }
 
-type ScanEvent = Extract<SegmentEvent, { kind: 'torn_tail' | 'bad_record' }>
+/** The most records that so many bytes can hold. */
+function hiddenIn(bytes: number): number {
+  return Math.ceil(bytes / recordHeadBytes)
+}
 
-/** Counts records up to the next thing that is wrong, which it returns, or to the end. */
-async function count(
+/** Counts the records of a segment and tells of what is wrong between them. */
+async function* inspectRecords(
   scanner: SegmentScanner,
-  file: string,
+  { topic, file }: { topic: string; file: string },
   own: Totals,
   totals: Totals,
-): Promise<ScanEvent | undefined> {
+): AsyncGenerator<Inspected> {
   for (;;) {
     const scanned = await scanner.next()
     const { position, bytes } = scanned
-    if (scanned.kind === 'record') {
-      const { guid, items, offset, receivedAtMs } = scanned.record
-      const known = totals.guids.get(guid)
-      const isRest = known === undefined && totals.guids.size >= limits.guidsCachedMax
-      addGuid(totals.guids, isRest ? '' : guid, items, bytes)
-      own.records += 1
-      own.items += items
-      own.lastOffset = offset
-      own.oldestMs = Math.min(own.oldestMs ?? receivedAtMs, receivedAtMs)
-      own.newestMs = Math.max(own.newestMs ?? receivedAtMs, receivedAtMs)
-    } else if (scanned.kind === 'bad') {
-      const { offset, reason } = scanned
-      own.badRecords += 1
-      return { kind: 'bad_record', file, position, bytes, offset, reason, quarantine: undefined }
-    } else if (bytes === 0) {
-      return undefined
-    } else if (scanned.isDamaged) {
-      own.badRecords += 1
-      const reason = 'the head of a record is damaged and none follows it'
-      return { kind: 'bad_record', file, position, bytes, offset: undefined, reason, quarantine: undefined }
-    } else {
-      return { kind: 'torn_tail', file, position, bytes }
+    if (scanned.kind === 'end') {
+      if (bytes === 0) return
+      if (!scanned.isDamaged) {
+        yield { kind: 'finding', topic, event: { kind: 'torn_tail', file, position, bytes } }
+        return
+      }
     }
+    if (scanned.kind === 'record') {
+      const { record } = scanned
+      const missing = gapBefore(topic, record.offset, totals)
+      if (missing !== undefined) yield missing
+      totals.nextOffset = Math.max(totals.nextOffset ?? 0, record.offset + 1)
+      countRecord(record, bytes, own, totals)
+      continue
+    }
+    own.badRecords += 1
+    const isEnd = scanned.kind === 'end'
+    const offset = isEnd ? undefined : scanned.offset
+    const reason = isEnd ? 'the head of a record is damaged and none follows it' : scanned.reason
+    if (offset === undefined) totals.hiddenMax += hiddenIn(bytes)
+    else if (offset >= (totals.nextOffset ?? 0)) {
+      const missing = gapBefore(topic, offset, totals)
+      if (missing !== undefined) yield missing
+      totals.nextOffset = offset + 1
+    }
+    const event = {
+      kind: 'bad_record',
+      file,
+      position,
+      bytes,
+      offset,
+      reason,
+      quarantine: undefined,
+    } as const
+    yield { kind: 'finding', topic, event }
+    if (isEnd) return
   }
+}
+
+function countRecord(record: ParsedRecord, bytes: number, own: Totals, totals: Totals): void {
+  const { guid, items, offset, receivedAtMs } = record
+  const known = totals.guids.get(guid)
+  const isRest = known === undefined && totals.guids.size >= limits.guidsCachedMax
+  addGuid(totals.guids, isRest ? '' : guid, items, bytes)
+  own.records += 1
+  own.items += items
+  own.lastOffset = offset
+  own.oldestMs = Math.min(own.oldestMs ?? receivedAtMs, receivedAtMs)
+  own.newestMs = Math.max(own.newestMs ?? receivedAtMs, receivedAtMs)
 }
 
 function addGuid(guids: Map<string, Counts>, guid: string, items: number, bytes: number): void {

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import type { OnSegmentEvent } from './events.ts'
 import { type FileSystem, fileErrorCode, type SegmentFile } from './file-system.ts'
-import { fileHeaderBytes, type ParsedRecord, parseFileHeader, segmentName } from './format.ts'
+import { fileHeaderBytes, type ParsedRecord, parseFileHeader, segmentName, whyForeign } from './format.ts'
 import { listSegments } from './recovery.ts'
 import { SegmentScanner } from './scanner.ts'
 
@@ -93,7 +93,11 @@ export class SegmentReader {
       const record = await this.#nextInSegment(segment, isQuiet)
       if (record !== undefined) return record
       // Only a successor says that a segment is complete, and a record may have come before the successor did.
-      if (!(await this.#hasSuccessor(segment))) return undefined
+      if (!(await this.#hasSuccessor(segment))) {
+        // Removed by a writer who had failed to write to it. After a restart another may get its name.
+        if (!segment.file.isLinked()) await this.close()
+        return undefined
+      }
       const last = await this.#nextInSegment(segment, isQuiet)
       if (last !== undefined) return last
       if (!isQuiet) await this.#reportRest(segment)
@@ -178,10 +182,13 @@ export class SegmentReader {
       (count) => parseFileHeader(bytes.subarray(0, count)),
       (error: unknown) => fileErrorCode(error),
     )
-    if (typeof header !== 'string')
-      return { firstOffset, path, file, scanner: new SegmentScanner(file, header.salt) }
+    const reason = typeof header === 'string' ? header : whyForeign(header, firstOffset)
+    if (typeof header !== 'string' && reason === undefined) {
+      const scanner = new SegmentScanner(file, header)
+      return { firstOffset, path, file, scanner }
+    }
     await file.close().catch(() => undefined)
-    return header
+    return reason ?? ''
   }
 
   /** Says what lies behind the last valid record of a complete segment. */

@@ -10,6 +10,7 @@ import {
   quarantineFolder,
   recordHeadBytes,
   segmentName,
+  whyForeign,
 } from './format.ts'
 import { SegmentScanner } from './scanner.ts'
 
@@ -21,19 +22,9 @@ export interface ClosedSegment {
   readonly modifiedMs: number
 }
 
-/** A segment open for appending. */
-export interface ActiveSegment {
-  readonly file: SegmentFile
-  readonly path: string
-  readonly firstOffset: number
-  readonly salt: number
-  /** Bytes up to the end of the last durable record. */
-  bytes: number
-}
-
 export interface Recovered {
+  /** All of them: a segment that was written before is not written again. */
   readonly closed: ClosedSegment[]
-  readonly active: ActiveSegment | undefined
   readonly nextOffset: number
 }
 
@@ -72,22 +63,32 @@ export async function recoverDirectory(place: Place): Promise<Recovered> {
       // Gone or not to be read: a matter for readers, who report it. It must not keep the log from opening.
     }
   }
-  if (last === undefined) return { closed, active: undefined, nextOffset: 0 }
-  const path = join(directory, segmentName(last))
+  let nextOffset = 0
+  if (last !== undefined) nextOffset = await recoverFile(place, last, closed)
+  return { closed, nextOffset: Math.max(nextOffset, await offsetSetAside(place, closed.at(-1), nextOffset)) }
+}
+
+/** Returns the least offset that may follow. */
+async function recoverFile(place: Place, firstOffset: number, closed: ClosedSegment[]): Promise<number> {
+  const path = join(place.directory, segmentName(firstOffset))
   let bytes = Number.MAX_SAFE_INTEGER
   let file: SegmentFile | undefined
   try {
-    file = await fs.open(path, 'write')
+    file = await place.fs.open(path, 'write')
     bytes = await file.bytes()
-    return { closed, ...(await recoverLast(place, file, path, last, bytes, closed)) }
+    const last = { file, path, firstOffset, bytes }
+    const recovered = await recoverLast(place, last)
+    if (recovered.isThere) closed.push({ firstOffset, bytes: recovered.bytes, modifiedMs: Date.now() })
+    return recovered.nextOffset
   } catch (error) {
-    await file?.close().catch(() => undefined)
     if (fileErrorCode(error) === 'EROFS' || fileErrorCode(error) === 'EACCES') throw error
     const reason = `it could not be read to its end: ${fileErrorCode(error)}`
     place.onEvent({ kind: 'segment_unreadable', file: path, bytes, reason, quarantine: undefined })
     if (bytes === Number.MAX_SAFE_INTEGER) bytes = limits.segmentBytesMax + limits.segmentRecordBytesMax
-    closed.push({ firstOffset: last, bytes, modifiedMs: Date.now() })
-    return { closed, active: undefined, nextOffset: offsetAbove(last, bytes) }
+    closed.push({ firstOffset, bytes, modifiedMs: Date.now() })
+    return offsetAbove(firstOffset, bytes)
+  } finally {
+    await file?.close().catch(() => undefined)
   }
 }
 
@@ -96,39 +97,62 @@ function offsetAbove(firstOffset: number, bytes: number): number {
   return firstOffset + Math.ceil(bytes / recordHeadBytes) + 1
 }
 
-/** Pushes the segment to `closed` when it cannot be written on. */
+/**
+ * An offset above those of what was taken from the end of the log into the quarantine and has no successor yet: without
+ * it, they would be given out again. `endOffset` is where `last`, the last segment, ends.
+ */
+async function offsetSetAside(
+  place: Place,
+  last: ClosedSegment | undefined,
+  endOffset: number,
+): Promise<number> {
+  const folder = join(place.directory, quarantineFolder)
+  let above = 0
+  try {
+    for (const { name } of await place.fs.list(folder)) {
+      const match = /^(\d{20})(?:\.seg|-(\d+)(?:-\d+)?\.bad)$/.exec(name)
+      if (match === null) continue
+      const firstOffset = Number(match[1])
+      const isCut = firstOffset === last?.firstOffset && Number(match[2]) >= last.bytes
+      if (last !== undefined && firstOffset <= last.firstOffset && !isCut) continue
+      const { bytes } = await place.fs.stat(join(folder, name))
+      above = Math.max(above, offsetAbove(Math.max(firstOffset, endOffset), bytes))
+    }
+  } catch (error) {
+    if (fileErrorCode(error) !== 'ENOENT') return offsetAbove(endOffset, limits.segmentBytesMax)
+  }
+  return above
+}
+
+interface LastSegment {
+  readonly file: SegmentFile
+  readonly path: string
+  readonly firstOffset: number
+  readonly bytes: number
+}
+
 async function recoverLast(
   place: Place,
-  file: SegmentFile,
-  path: string,
-  firstOffset: number,
-  bytes: number,
-  closed: ClosedSegment[],
-): Promise<{ active: ActiveSegment | undefined; nextOffset: number }> {
+  last: LastSegment,
+): Promise<{ isThere: boolean; bytes: number; nextOffset: number }> {
+  const { file, path, firstOffset, bytes } = last
   const bytesOfHeader = Buffer.alloc(fileHeaderBytes)
   const header = parseFileHeader(bytesOfHeader.subarray(0, await file.read(bytesOfHeader, 0)))
-  if (typeof header === 'string') {
-    await file.close()
-    if (bytes <= fileHeaderBytes) {
-      // Its writer died while making it: a record never follows before the header is durable.
-      await place.fs.unlink(path)
-      place.onEvent({ kind: 'torn_tail', file: path, position: 0, bytes })
-      return { active: undefined, nextOffset: firstOffset }
-    }
-    const target = join(place.directory, quarantineFolder, segmentName(firstOffset))
-    await place.fs.makeDirectory(join(place.directory, quarantineFolder))
-    await place.fs.rename(path, target)
-    await place.fs.syncDirectory(join(place.directory, quarantineFolder))
-    place.onEvent({ kind: 'segment_unreadable', file: path, bytes, reason: header, quarantine: target })
-    return { active: undefined, nextOffset: offsetAbove(firstOffset, bytes) }
+  if (typeof header === 'string')
+    return { isThere: false, bytes: 0, nextOffset: await removeLast(place, last, header) }
+  const reason = whyForeign(header, firstOffset)
+  if (reason !== undefined) {
+    place.onEvent({ kind: 'segment_unreadable', file: path, bytes, reason, quarantine: undefined })
+    return { isThere: true, bytes, nextOffset: offsetAbove(firstOffset, bytes) }
   }
-  const scanner = new SegmentScanner(file, header.salt)
-  let nextOffset = firstOffset
+  const scanner = new SegmentScanner(file, header)
+  // Its own name is not used again either.
+  let nextOffset = firstOffset + 1
   for (;;) {
     const scanned = await scanner.next()
     const { position } = scanned
     if (scanned.kind === 'record') {
-      nextOffset = scanned.record.offset + 1
+      nextOffset = Math.max(nextOffset, scanned.record.offset + 1)
     } else if (scanned.kind === 'bad') {
       const { offset, reason } = scanned
       // A damaged head hides its offset, which must not be used again; without its neighbours it is bounded by size.
@@ -145,43 +169,59 @@ async function recoverLast(
         quarantine,
       })
     } else {
-      const tail = await recoverTail(place, file, path, firstOffset, scanned)
-      nextOffset += tail.offsets
+      const isCut = await recoverTail(place, last, scanned)
+      // The offsets of a tail that was cut off are known from its copy, also the next time.
+      if (!isCut) nextOffset = offsetAbove(nextOffset, scanned.bytes)
       // What was found may never have been synced; from here on it counts as durable.
       await file.datasync()
-      if (!tail.isCut) {
-        await file.close()
-        closed.push({ firstOffset, bytes, modifiedMs: Date.now() })
-        return { active: undefined, nextOffset }
-      }
-      return { active: { file, path, firstOffset, salt: header.salt, bytes: position }, nextOffset }
+      return { isThere: true, bytes: isCut ? position : bytes, nextOffset }
     }
   }
 }
 
+/** Takes a last segment without a header out of the way. Returns the least offset that may follow. */
+async function removeLast(
+  place: Place,
+  { path, firstOffset, bytes }: LastSegment,
+  reason: string,
+): Promise<number> {
+  const { fs, directory, onEvent } = place
+  if (bytes <= fileHeaderBytes) {
+    // Its writer died while making it: a record never follows before the header is durable.
+    await fs.unlink(path)
+    onEvent({ kind: 'torn_tail', file: path, position: 0, bytes })
+    return firstOffset
+  }
+  const folder = join(directory, quarantineFolder)
+  const target = join(folder, segmentName(firstOffset))
+  await fs.makeDirectory(folder)
+  await fs.rename(path, target)
+  await fs.syncDirectory(folder)
+  onEvent({ kind: 'segment_unreadable', file: path, bytes, reason, quarantine: target })
+  return offsetAbove(firstOffset, bytes)
+}
+
 /**
  * Cuts off what lies behind the last record, unless it may hold records and no copy of it could be made: then it stays,
- * and the next record begins a new segment. `offsets` is how many of them the tail may have used.
+ * and false is returned.
  */
 async function recoverTail(
   place: Place,
-  file: SegmentFile,
-  path: string,
-  firstOffset: number,
+  { file, path, firstOffset }: LastSegment,
   tail: { position: number; bytes: number; isDamaged: boolean },
-): Promise<{ offsets: number; isCut: boolean }> {
+): Promise<boolean> {
   const { position, bytes } = tail
-  if (bytes === 0) return { offsets: 0, isCut: true }
+  if (bytes === 0) return true
   if (!tail.isDamaged || bytes < recordHeadBytes) {
     place.onEvent({ kind: 'torn_tail', file: path, position, bytes })
     await file.truncate(position)
-    return { offsets: 0, isCut: true }
+    return true
   }
   const quarantine = await setAside(place, file, firstOffset, position, bytes)
   const reason = 'the head of a record is damaged and none follows it'
   place.onEvent({ kind: 'bad_record', file: path, position, bytes, offset: undefined, reason, quarantine })
   if (quarantine !== undefined) await file.truncate(position)
-  return { offsets: offsetAbove(0, bytes), isCut: quarantine !== undefined }
+  return quarantine !== undefined
 }
 
 /** Copies damaged bytes to the quarantine, if they fit, and names the durable copy. Failing to do so is no failure. */

@@ -1,4 +1,4 @@
-/** Deletes whole segments, oldest first, by total bytes and by age. Never the one that is written to. */
+/** Deletes whole segments, oldest first, by total bytes and by age. Never the last that holds a record. */
 import { join } from 'node:path'
 import type { OnSegmentEvent } from './events.ts'
 import { type FileSystem, fileErrorCode } from './file-system.ts'
@@ -29,16 +29,21 @@ function whyExpired(
     : undefined
 }
 
-/** Returns the first offsets of what is gone. Never rejects: a segment that cannot be deleted is tried again later. */
+/**
+ * Returns the first offsets of what is gone. Never rejects: a segment that cannot be deleted is tried again later.
+ * The last of `closed` is kept unless `isFollowed` by one with records.
+ */
 export async function deleteExpired(
   settings: RetentionSettings,
   closed: readonly ClosedSegment[],
   activeBytes: number,
+  isFollowed: boolean,
 ): Promise<Set<number>> {
   const gone = new Set<number>()
   let totalBytes = activeBytes
   for (const segment of closed) totalBytes += segment.bytes
-  for (const segment of [...closed].sort((a, b) => a.firstOffset - b.firstOffset)) {
+  const rising = [...closed].sort((a, b) => a.firstOffset - b.firstOffset)
+  for (const segment of isFollowed ? rising : rising.slice(0, -1)) {
     const reason = whyExpired(settings, segment, totalBytes, Date.now())
     if (reason === undefined) break
     const file = join(settings.directory, segmentName(segment.firstOffset))

@@ -2,6 +2,7 @@
 import { limits } from '../limits.ts'
 import type { SegmentFile } from './file-system.ts'
 import {
+  type FileHeader,
   fileHeaderBytes,
   isBodyIntact,
   markerBytes,
@@ -47,6 +48,9 @@ export class SegmentScanner {
   readonly #file: SegmentFile
   readonly #salt: number
   #position: number
+  /** The least offset that the next record may have; before the last record it was `#rewindOffset`. */
+  #nextOffset: number
+  #rewindOffset: number
   /** Bytes `#windowStart` … of the file, `#windowBytes` of them. */
   #window = Buffer.alloc(0)
   #windowStart = 0
@@ -54,10 +58,12 @@ export class SegmentScanner {
   /** Where the search for a head behind damage at `#position` goes on. */
   #searchedTo = 0
 
-  constructor(file: SegmentFile, salt: number, position = fileHeaderBytes) {
+  constructor(file: SegmentFile, { salt, firstOffset }: FileHeader) {
     this.#file = file
     this.#salt = salt
-    this.#position = position
+    this.#position = fileHeaderBytes
+    this.#nextOffset = firstOffset
+    this.#rewindOffset = firstOffset
   }
 
   /** Byte position behind what was last returned. */
@@ -65,9 +71,10 @@ export class SegmentScanner {
     return this.#position
   }
 
-  /** Goes back to where something that was returned begins. */
+  /** Goes back to where what was returned last begins. */
   rewind(position: number): void {
     this.#position = position
+    this.#nextOffset = this.#rewindOffset
     this.#searchedTo = 0
   }
 
@@ -96,6 +103,12 @@ export class SegmentScanner {
       const body = this.#window.subarray(start, start + head.bodyBytes)
       if (!isBodyIntact(body, head, this.#salt)) continue
       this.#position = position + bytes
+      if (head.offset < this.#nextOffset) {
+        const reason = `its offset should be ${this.#nextOffset} or more: it is a copy, or of another log`
+        return { kind: 'bad', position, bytes, offset: head.offset, reason }
+      }
+      this.#rewindOffset = this.#nextOffset
+      this.#nextOffset = head.offset + 1
       try {
         return { kind: 'record', position, bytes, record: parseBody(body, head) }
       } catch (error) {

@@ -9,10 +9,10 @@ import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { GroupEncoder, recordBytesAtMost, whyNotEncodable } from './encode.ts'
 import type { OnSegmentEvent } from './events.ts'
-import { type FileSystem, fileErrorCode } from './file-system.ts'
+import { type FileSystem, fileErrorCode, type SegmentFile } from './file-system.ts'
 import { encodeFileHeader, fileHeaderBytes, type SegmentRecord, segmentName } from './format.ts'
 import { readableBytes } from './readable-bytes.ts'
-import { type ActiveSegment, type ClosedSegment, recoverDirectory, writeAll } from './recovery.ts'
+import { type ClosedSegment, type Recovered, recoverDirectory, writeAll } from './recovery.ts'
 import { deleteExpired } from './retention.ts'
 
 export interface WriterSettings {
@@ -40,6 +40,16 @@ export interface PendingAppend {
    * is being written may still become durable, but never with bytes that the caller changed after this call.
    */
   abandon(outcome: GuidepostError): void
+}
+
+/** A segment open for appending. */
+interface ActiveSegment {
+  readonly file: SegmentFile
+  readonly path: string
+  readonly firstOffset: number
+  readonly salt: number
+  /** Bytes up to the end of the last durable record. */
+  bytes: number
 }
 
 class Entry implements PendingAppend {
@@ -92,13 +102,9 @@ export class SegmentWriter {
   #retaining: Promise<void> | undefined
   #commitStartedAtMs: number | undefined
 
-  private constructor(
-    settings: WriterSettings,
-    recovered: { closed: ClosedSegment[]; active: ActiveSegment | undefined; nextOffset: number },
-  ) {
+  private constructor(settings: WriterSettings, recovered: Recovered) {
     this.#settings = settings
     this.#closed = recovered.closed
-    this.#active = recovered.active
     this.#nextOffset = recovered.nextOffset
     this.#retentionTimer = setInterval(() => this.#retain(), limits.logRetentionCheckMs).unref()
     this.#retain()
@@ -249,8 +255,10 @@ export class SegmentWriter {
       await this.#abandon(segment)
       throw error
     }
+    const isFirst = segment.bytes <= fileHeaderBytes
     segment.bytes += bytes
     this.#bytesSinceSpaceCheck += bytes
+    if (isFirst && bytes > 0) this.#retain()
   }
 
   #refuseIfNotOurs(): void {
@@ -288,7 +296,6 @@ export class SegmentWriter {
       await active.file.close().catch(() => undefined)
     }
     this.#active = await this.#create()
-    this.#retain()
     return this.#active
   }
 
@@ -345,7 +352,10 @@ export class SegmentWriter {
 
   #retain(): void {
     if (this.#settings.whyNotWrite?.() !== undefined) return
-    this.#retaining ??= deleteExpired(this.#settings, this.#closed, this.#active?.bytes ?? 0)
+    // The last segment with records says where the offsets go on, and stays.
+    const activeBytes = this.#active?.bytes ?? 0
+    const isFollowed = activeBytes > fileHeaderBytes
+    this.#retaining ??= deleteExpired(this.#settings, this.#closed, activeBytes, isFollowed)
       .then((deleted) => {
         this.#closed = this.#closed.filter((segment) => !deleted.has(segment.firstOffset))
       })

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type GuidepostError, retryable } from '../../../src/errors.ts'
 import { MiB } from '../../../src/limits.ts'
-import { diskError, MemoryFileSystem, type Operation } from './memory-file-system.ts'
+import { diskError, FaultyFileSystem, type Operation } from '../../support/faulty-file-system.ts'
+import { Random } from '../../support/random.ts'
 import { idsOf, openWriter, readAll, record } from './support.ts'
 
 /** Makes the next operation of this kind fail, once. */
-function failOnce(fs: MemoryFileSystem, operation: Operation, code: string): void {
+function failOnce(fs: FaultyFileSystem, operation: Operation, code: string): void {
   fs.hook = (actual) => {
     if (actual !== operation) return undefined
     fs.hook = () => undefined
@@ -15,7 +16,7 @@ function failOnce(fs: MemoryFileSystem, operation: Operation, code: string): voi
 }
 
 test('short writes are completed', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs)
   assert.equal(await writer.append([record('first')]).settled, undefined)
   // The values, 50 and 9,000 bytes, lie in slices of their own and in the packed one; each write ends inside of one.
@@ -37,7 +38,7 @@ test('short writes are completed', async () => {
 })
 
 test('after a failed fsync the append fails, may be retried, and a new segment takes it', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer, events } = await openWriter(fs)
   assert.equal(await writer.append([record('a')]).settled, undefined)
   failOnce(fs, 'datasync', 'EIO')
@@ -54,12 +55,12 @@ test('after a failed fsync the append fails, may be retried, and a new segment t
   )
   assert.deepEqual(idsOf((await readAll(fs)).records), ['a', 'b'])
   // What was acknowledged after the failure survives a power cut: it does not stand on the failed cache.
-  fs.crash(() => 0.99)
+  fs.losePower(new Random(0))
   assert.deepEqual(idsOf((await readAll(fs)).records), ['a', 'b'])
 })
 
 test('a failing disk on which not even the cleaning up succeeds loses nothing acknowledged', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs)
   assert.equal(await writer.append([record('a')]).settled, undefined)
   fs.hook = (operation) => {
@@ -82,7 +83,7 @@ test('a failing disk on which not even the cleaning up succeeds loses nothing ac
 })
 
 test('a disk that fills up in the middle of a write: refused, nothing half-written remains, well again after', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer, events } = await openWriter(fs)
   assert.equal(await writer.append([record('a')]).settled, undefined)
   let left = 20
@@ -112,7 +113,7 @@ test('a disk that fills up in the middle of a write: refused, nothing half-writt
 })
 
 test('below the reserve nothing is written', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs, { diskReserveBytes: 10 * MiB })
   fs.free = 10 * MiB
   const outcome = await writer.append([record('a')]).settled
@@ -135,7 +136,7 @@ test('below the reserve nothing is written', async () => {
 })
 
 test('appends made while a sync runs share the next one', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs)
   assert.equal(await writer.append([record('a')]).settled, undefined)
   const gate = Promise.withResolvers<undefined>()
@@ -159,7 +160,7 @@ test('appends made while a sync runs share the next one', async () => {
 })
 
 test('who gives up during a hanging write may reuse the bytes: they never become a record', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs)
   assert.equal(await writer.append([record('a')]).settled, undefined)
   const gate = Promise.withResolvers<undefined>()
@@ -186,7 +187,7 @@ test('who gives up during a hanging write may reuse the bytes: they never become
 })
 
 test('who gives up before the write has begun is left out of it, and the others are stored', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs)
   const gate = Promise.withResolvers<undefined>()
   const reached = Promise.withResolvers<void>()
@@ -206,7 +207,7 @@ test('who gives up before the write has begun is left out of it, and the others 
 })
 
 test('close gives up a sync that hangs, and says so to those who wait', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs)
   const gate = Promise.withResolvers<undefined>()
   const reached = Promise.withResolvers<void>()
@@ -226,7 +227,7 @@ test('close gives up a sync that hangs, and says so to those who wait', async ()
 })
 
 test('a segment deleted while it is written: its appends fail, and a new one goes on with the offsets', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer, events } = await openWriter(fs)
   assert.equal(await writer.append([record('a')]).settled, undefined)
   for (const path of fs.paths()) await fs.unlink(path)
@@ -248,7 +249,7 @@ test('a segment deleted while it is written: its appends fail, and a new one goe
 })
 
 test('a writer whose directory is another’s now changes nothing in it, not even to clean up', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   let refusal: GuidepostError | undefined
   const { writer } = await openWriter(fs, { whyNotWrite: () => refusal })
   assert.equal(await writer.append([record('a')]).settled, undefined)

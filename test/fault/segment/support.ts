@@ -2,6 +2,7 @@
 import type { SegmentEvent } from '../../../src/segment/events.ts'
 import type { FileSystem } from '../../../src/segment/file-system.ts'
 import type { ParsedRecord, SegmentRecord } from '../../../src/segment/format.ts'
+import { type Inspected, inspectDirectory } from '../../../src/segment/inspect.ts'
 import { SegmentReader } from '../../../src/segment/reader.ts'
 import { SegmentWriter, type WriterSettings } from '../../../src/segment/writer.ts'
 
@@ -53,3 +54,9 @@ export async function readAll(
 
 export const idsOf = (records: readonly { batchId: string }[]): string[] =>
   records.map(({ batchId }) => batchId)
+
+export async function inspectAll(fs: FileSystem, path = directory): Promise<Inspected[]> {
+  const found: Inspected[] = []
+  for await (const one of inspectDirectory(path, fs)) found.push(one)
+  return found
+}

@@ -1,25 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileHeaderBytes, segmentName } from '../../../src/segment/format.ts'
-import { type Inspected, inspectDirectory } from '../../../src/segment/inspect.ts'
-import { MemoryFileSystem } from '../../fault/segment/memory-file-system.ts'
-import { directory, openWriter, record } from '../../fault/segment/support.ts'
-
-async function inspect(fs: MemoryFileSystem, path: string): Promise<Inspected[]> {
-  const found: Inspected[] = []
-  for await (const one of inspectDirectory(path, fs)) found.push(one)
-  return found
-}
+import { directory, inspectAll, openWriter, record } from '../../fault/segment/support.ts'
+import { FaultyFileSystem } from '../../support/faulty-file-system.ts'
 
 test('a sound log is counted by topic, segment and guid', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs, { segmentBytes: 400 })
   for (const [index, guid] of ['shop', 'bank', 'shop', 'shop', 'bank'].entries()) {
     const made = { ...record(`r${index}`), guid, items: index + 1, receivedAtMs: 1000 + index }
     assert.equal(await writer.append([made]).settled, undefined)
   }
   await writer.close(1000)
-  const found = await inspect(fs, '/log')
+  const found = await inspectAll(fs, '/log')
   const segments = found.filter((one) => one.kind === 'segment')
   assert.equal(segments.length, fs.paths().length)
   const topic = found.at(-1)
@@ -37,11 +30,11 @@ test('a sound log is counted by topic, segment and guid', async () => {
     ],
   )
   assert.deepEqual(found.length, segments.length + 1, 'nothing is wrong')
-  assert.deepEqual(await inspect(fs, directory), found, 'one folder alone is inspected the same way')
+  assert.deepEqual(await inspectAll(fs, directory), found, 'one folder alone is inspected the same way')
 })
 
 test('what is wrong is named with its place, and nothing is changed', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs, { segmentBytes: 350 })
   for (let index = 0; index < 8; index++) {
     assert.equal(await writer.append([record(`r${index}`)]).settled, undefined)
@@ -58,7 +51,7 @@ test('what is wrong is named with its place, and nothing is changed', async () =
   fs.put(`${directory}/notes.txt`, Buffer.from('x'))
   fs.put(`${directory}/quarantine/old.bad`, Buffer.from('xy'))
   const before = fs.paths().map((path) => [path, Buffer.from(fs.bytesOf(path))])
-  const found = await inspect(fs, '/log')
+  const found = await inspectAll(fs, '/log')
   const findings = found.filter((one) => one.kind === 'finding').map((one) => one.event)
   assert.equal(findings.length, 2)
   const [bad, torn] = findings

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { segmentName } from '../../../src/segment/format.ts'
 import { SegmentReader } from '../../../src/segment/reader.ts'
-import { MemoryFileSystem } from '../../fault/segment/memory-file-system.ts'
 import { directory, idsOf, openWriter, readAll, record } from '../../fault/segment/support.ts'
+import { FaultyFileSystem } from '../../support/faulty-file-system.ts'
 
-function openReader(fs: MemoryFileSystem): SegmentReader {
+function openReader(fs: FaultyFileSystem): SegmentReader {
   return new SegmentReader({ fs, directory, onEvent: (event) => assert.fail(JSON.stringify(event)) })
 }
 
@@ -16,7 +16,7 @@ async function drain(reader: SegmentReader): Promise<string[]> {
 }
 
 test('a reader goes on where it stopped, across segments', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const reader = openReader(fs)
   assert.deepEqual(await drain(reader), [], 'the folder is not there yet')
   const { writer } = await openWriter(fs, { segmentBytes: 250 })
@@ -31,7 +31,7 @@ test('a reader goes on where it stopped, across segments', async () => {
 })
 
 test('reading begins at any offset', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs, { segmentBytes: 250 })
   const ids = Array.from({ length: 12 }, (_, index) => `r${index}`)
   for (const id of ids) assert.equal(await writer.append([record(id)]).settled, undefined)
@@ -45,7 +45,7 @@ test('reading begins at any offset', async () => {
 })
 
 test('a reader from the end sees what comes, one that stops at the present end does not', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs, { segmentBytes: 250 })
   for (const id of ['a', 'b', 'c']) assert.equal(await writer.append([record(id)]).settled, undefined)
   const fromEnd = openReader(fs)
@@ -61,14 +61,14 @@ test('a reader from the end sees what comes, one that stops at the present end d
 })
 
 test('a record that is only half there is waited for', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs)
   for (const id of ['a', 'b']) assert.equal(await writer.append([record(id)]).settled, undefined)
   await writer.close(1000)
   const path = `${directory}/${segmentName(0)}`
   const whole = Buffer.from(fs.bytesOf(path))
   const found: string[] = []
-  const growing = new MemoryFileSystem()
+  const growing = new FaultyFileSystem()
   growing.put(path, Buffer.alloc(0))
   const file = await growing.open(path, 'write')
   const follower = openReader(growing)
@@ -81,7 +81,7 @@ test('a record that is only half there is waited for', async () => {
 })
 
 test('records larger than a read are read whole', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs, { segmentBytes: 100_000_000 })
   const sizes = [300_000, 10, 9_000_000, 10, 700_000]
   for (const [index, bytes] of sizes.entries()) {
@@ -97,7 +97,7 @@ test('records larger than a read are read whole', async () => {
 })
 
 test('an old segment that retention takes away while it is read is no error', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer } = await openWriter(fs, { segmentBytes: 200 })
   for (const id of ['a', 'b', 'c', 'd']) assert.equal(await writer.append([record(id)]).settled, undefined)
   const reader = openReader(fs)

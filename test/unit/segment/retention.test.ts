@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { segmentName } from '../../../src/segment/format.ts'
-import { MemoryFileSystem } from '../../fault/segment/memory-file-system.ts'
 import { directory, idsOf, openWriter, readAll, record } from '../../fault/segment/support.ts'
+import { FaultyFileSystem } from '../../support/faulty-file-system.ts'
 
 const hourMs = 3_600_000
 
 test('the oldest whole segments go when there are too many bytes, and the rest is still read', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const { writer, events } = await openWriter(fs, { segmentBytes: 1000, retentionBytes: 3000 })
   for (let index = 0; index < 100; index++) {
     assert.equal(await writer.append([record(`r${index}`)]).settled, undefined)
@@ -25,7 +25,7 @@ test('the oldest whole segments go when there are too many bytes, and the rest i
 })
 
 test('what is older than the age goes when the log is opened, but never the last segment', async () => {
-  const fs = new MemoryFileSystem()
+  const fs = new FaultyFileSystem()
   const first = await openWriter(fs, { segmentBytes: 200 })
   for (const id of ['a', 'b', 'c']) assert.equal(await first.writer.append([record(id)]).settled, undefined)
   await first.writer.close(1000)
