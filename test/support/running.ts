@@ -12,7 +12,7 @@ import { messageV1, peakBytes, post, series, snappy } from './senders.ts'
 import { until } from './until.ts'
 
 /** What the program may occupy, whatever is sent to it. */
-export const residentBytesMax = 350e6
+export const residentBytesMax = 400e6
 
 /** Where things to be undone are handed in: a test's context, or `{ after }` of node:test for a whole file. */
 export interface Cleanup {
