@@ -124,6 +124,25 @@ test('2.0: references become texts, also when the symbols come last', () => {
   })
 })
 
+test('a span of Jaeger’s own form is shown with its process', () => {
+  const guid = message(2, message(1, 'guid'), message(3, 'team-a'))
+  const value = Buffer.concat([
+    message(2, Buffer.from('b7ad6b7169203331', 'hex')),
+    message(3, 'GET /cart'),
+    message(6, varint(1, 0x0a)),
+    message(10, message(1, 'cart'), guid),
+  ])
+  const decoded = decodeValue('jaeger_proto', value, 'jaeger-spans')
+  assert.deepEqual(decoded, {
+    payload: {
+      span_id: 'b7ad6b7169203331',
+      operation_name: 'GET /cart',
+      start_time: { seconds: '10' },
+      process: { service_name: 'cart', tags: [{ key: 'guid', v_str: 'team-a' }] },
+    },
+  })
+})
+
 test('what cannot be decoded says why', () => {
   const reason = (encoding: string, value: Buffer) => {
     const decoded = decodeValue(encoding, value, topic)
@@ -137,6 +156,7 @@ test('what cannot be decoded says why', () => {
     reason('otlp_proto', Buffer.from([1])),
     /^is otlp_proto of a signal that the topic does not tell$/,
   )
-  assert.match(reason('jaeger_proto', Buffer.from([1])), /^is jaeger_proto, which is not decoded here$/)
+  assert.match(reason('jaeger_proto', Buffer.from([1])), /^cannot be decoded as jaeger_proto: /)
+  assert.match(reason('carrier_pigeon', Buffer.from([1])), /^is carrier_pigeon, which is not decoded here$/)
   assert.match(reason('', Buffer.from([1])), /^has no header encoding$/)
 })
