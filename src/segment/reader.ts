@@ -93,13 +93,16 @@ export class SegmentReader {
       const record = await this.#nextInSegment(segment, isQuiet)
       if (record !== undefined) return record
       // Only a successor says that a segment is complete, and a record may have come before the successor did.
-      if (!(await this.#hasSuccessor(segment))) {
-        // Removed by a writer who had failed to write to it. After a restart another may get its name.
-        if (!segment.file.isLinked()) await this.close()
-        return undefined
-      }
+      const isComplete = await this.#hasSuccessor(segment)
+      const isThere = segment.file.isLinked()
+      if (!isComplete && isThere) return undefined
       const last = await this.#nextInSegment(segment, isQuiet)
       if (last !== undefined) return last
+      if (!isThere) {
+        // Removed by retention, or by a writer who had failed to write to it: then another may have its name by now.
+        await this.close()
+        continue
+      }
       if (!isQuiet) await this.#reportRest(segment)
       await this.#leave(segment)
     }

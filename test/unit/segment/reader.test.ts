@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { segmentName } from '../../../src/segment/format.ts'
 import { SegmentReader } from '../../../src/segment/reader.ts'
 import { directory, idsOf, openWriter, readAll, record } from '../../fault/segment/support.ts'
-import { FaultyFileSystem } from '../../support/faulty-file-system.ts'
+import { diskError, FaultyFileSystem } from '../../support/faulty-file-system.ts'
 
 function openReader(fs: FaultyFileSystem): SegmentReader {
   return new SegmentReader({ fs, directory, onEvent: (event) => assert.fail(JSON.stringify(event)) })
@@ -109,3 +109,31 @@ test('an old segment that retention takes away while it is read is no error', as
   await writer.close(1000)
   assert.deepEqual(idsOf((await readAll(fs)).records), ['c', 'd'])
 })
+
+for (const appended of [1, 3]) {
+  test(`a segment removed after a failed write and made again, with ${appended} records, after a restart is read`, async () => {
+    const fs = new FaultyFileSystem()
+    const settings = { segmentBytes: 200 }
+    const first = await openWriter(fs, settings)
+    assert.equal(await first.writer.append([record('a')]).settled, undefined)
+    const reader = openReader(fs)
+    assert.equal((await reader.next())?.batchId, 'a')
+    // The reader has the new segment open, and has even seen the record, when the sync fails.
+    fs.hook = async (operation) => {
+      if (operation !== 'datasync') return undefined
+      fs.hook = () => undefined
+      assert.equal((await reader.next())?.batchId, 'lost')
+      throw diskError('EIO')
+    }
+    assert.equal((await first.writer.append([record('lost')]).settled)?.code, 'GP_DISK_FAILED')
+    await first.writer.close(1000)
+    const { writer } = await openWriter(fs, settings)
+    const ids = ['b', 'c', 'd'].slice(0, appended)
+    for (const id of ids) assert.equal(await writer.append([record(id)]).settled, undefined)
+    assert.ok(fs.paths().includes(`${directory}/${segmentName(1)}`), 'the name is used again')
+    for (const id of ids) assert.equal((await reader.next())?.batchId, id)
+    assert.equal(await reader.next(), undefined)
+    await reader.close()
+    await writer.close(1000)
+  })
+}
