@@ -23,6 +23,8 @@ interface Attempt {
 export class ClusterLoad {
   readonly acknowledged: Attempt[] = []
   readonly refusals: Reply[] = []
+  /** Milliseconds that the slowest answer took. */
+  slowestMs = 0
   readonly #senders: Promise<void>
   #isOver = false
 
@@ -89,7 +91,9 @@ export class ClusterLoad {
   async #sendOne(port: number, guid: string, sequence: number, agent: Agent): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       const id = `${guid}-${sequence}-${attempt}`
+      const startMs = performance.now()
       const reply = await post(port, snappy(messageV1(series(guid, id))), { agent })
+      this.slowestMs = Math.max(this.slowestMs, performance.now() - startMs)
       if (reply.status === 204) {
         this.acknowledged.push({ guid, sequence, id })
         await sleep(pauseMs)

@@ -5,6 +5,7 @@ import { isBrokerError, toClientError } from '../client-errors.ts'
 import type { PartitionClient, PartitionProducer, TopicFacts } from '../partition-producer.ts'
 import { connectionOptions, cut } from './kafka-options.ts'
 import { KafkaProducer } from './kafka-producer.ts'
+import { lookAtTopics } from './metadata.ts'
 
 const inSyncName = 'min.insync.replicas'
 const bytesName = 'max.message.bytes'
@@ -24,15 +25,13 @@ export class KafkaClient implements PartitionClient {
   async describe(topics: readonly string[]): Promise<Map<string, TopicFacts>> {
     try {
       const admin = this.#connected()
-      const existing = new Set(await admin.listTopics())
-      const found = topics.filter((topic) => existing.has(topic))
+      const connection = await admin.connections.getFirstAvailable(this.#brokers.map(placeOf))
+      const known = await lookAtTopics(connection, topics)
+      const found = [...known.topics.keys()]
       if (found.length === 0) return new Map()
-      const metadata = await admin.metadata({ topics: found, forceUpdate: true })
       const settings = await this.#settings(admin, found)
       const facts = new Map<string, TopicFacts>()
-      for (const topic of found) {
-        const partitions = metadata.topics.get(topic)?.partitions
-        if (partitions === undefined) continue
+      for (const [topic, { partitions }] of known.topics) {
         facts.set(topic, {
           partitions: partitions.length,
           replication: Math.min(...partitions.map((partition) => partition.replicas.length)),
@@ -108,4 +107,10 @@ export class KafkaClient implements PartitionClient {
     }
     return settings
   }
+}
+
+/** `host:port`, with an IPv6 address in brackets. */
+function placeOf(broker: string): { host: string; port: number } {
+  const colon = broker.lastIndexOf(':')
+  return { host: broker.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(broker.slice(colon + 1)) }
 }

@@ -27,6 +27,7 @@ import { toClientError } from '../client-errors.ts'
 import { ClientError, type PartitionProducer } from '../partition-producer.ts'
 import { compressNow } from '../zstd.ts'
 import { brokerTimeoutMs, cut, repeatPauseMs } from './kafka-options.ts'
+import { findPartitions } from './metadata.ts'
 import { chooseProduceApi, makeProduceHead, type ProduceApi, type ProduceRequest } from './produce-api.ts'
 import { RecordFramer, sequenceAfter, writeBatchHead } from './record-batch.ts'
 
@@ -157,7 +158,7 @@ export class KafkaProducer implements PartitionProducer {
 
   async #findLeader(topic: string, partition: number, forceUpdate: boolean): Promise<Broker> {
     // The repeats are ours.
-    const metadata = await this.#client.metadata({ topics: [topic], forceUpdate, retries: 0 })
+    const metadata = await findPartitions(this.#client, [topic], forceUpdate)
     const leader = metadata.topics.get(topic)?.partitions[partition]?.leader
     const broker = leader === undefined ? undefined : metadata.brokers.get(leader)
     if (broker === undefined) throw new NetworkError(`${topic}-${partition} has no leader now.`)
