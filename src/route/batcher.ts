@@ -338,7 +338,8 @@ export class Batcher {
       ...record,
       batchId: this.#batchId(),
       topic: 'dead_letters',
-      value: record.value.subarray(0, limits.deadLetterBytesMax),
+      // A bus may take less than that; a letter that is refused as well would keep its sender repeating for ever.
+      value: record.value.subarray(0, Math.min(limits.deadLetterBytesMax, this.#options.bus.recordBytesMax)),
       headers: { reason: refusal.code, topic: record.topic, bytes: String(record.value.length) },
     }
     const [outcome] = await this.#outcomes([letter])

@@ -240,6 +240,19 @@ test('a dead letter is cut to its bound, and its header says the whole length', 
   await route.assertIdle()
 })
 
+test('a dead letter is cut to what a bus takes that takes less', async () => {
+  const route = new Route({ recordBytes: 1e6 }, 1, 8e6)
+  const a = owner('a')
+  const uncut: Destination = { ...letters, cut: () => [] }
+  route.bus.fate = ({ topic }) => (topic === 'dead_letters' ? 'stored' : 'refused')
+  route.bus.recordBytesMax = 60_000
+  const bytes = limits.deadLetterBytesMax + 5
+  assert.equal(await route.submit([[a, 'z'.repeat(bytes)]], uncut)!.settled, undefined)
+  assert.equal(route.bus.stored[0]?.value.length, 60_000)
+  assert.equal(route.bus.stored[0]?.headers?.['bytes'], String(bytes))
+  await route.assertIdle()
+})
+
 test('when the dead letters cannot be written either, the sender is told to try again', async () => {
   for (const fate of ['retry', 'refused', 'too_large', 'rejects'] as const) {
     const route = new Route()
