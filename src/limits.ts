@@ -204,6 +204,25 @@ export const limits = {
   /** Milliseconds in which the file system of the log must have made and locked its directory at start. */
   logStartMsMax: 10_000,
 
+  // ---- spool ------------------------------------------------------------------------------------------------
+  /** Bytes that the spool may hold. Over it senders are told to wait. */
+  spoolBytesMax: 10 * GiB,
+  /** Milliseconds that Kafka is given for a record before it goes to the spool. */
+  spoolAfterMs: 2_000,
+  /** Bytes of spooled records that are delivered in a second, beside what arrives. */
+  spoolDrainBytesPerSecond: 64 * MiB,
+  /** Topics, guids and senders of which the spool may hold records, together; each is a name in memory. */
+  spoolKeysMax: 100_000,
+  /** Bytes and records of one delivery from the spool, which are held in memory. */
+  spoolDeliveryBytes: 2 * MiB,
+  spoolDeliveryRecords: 1_000,
+  /** Milliseconds between two tries to deliver, doubling from a tenth of it. */
+  spoolRetryMsMax: 1_000,
+  /** Milliseconds after which the place up to which the spool is delivered is written down again. */
+  spoolCursorMs: 250,
+  /** Bytes of a file that says that place. */
+  spoolCursorBytesMax: 1 * KiB,
+
   // ---- kafka ------------------------------------------------------------------------------------------------
   /** Bytes of one record's value that Kafka is offered (its own default bound is 1,048,588 for a whole batch). */
   kafkaRecordBytesMax: 950_000,

@@ -52,6 +52,19 @@ export interface BusRecord {
 /** `undefined`: durable. Otherwise why not; `GP_RECORD_TOO_LARGE` asks for a smaller record. */
 export type AppendOutcome = GuidepostError | undefined
 
+/** What the caller of `append` may add. A bus that knows nothing of an option leaves it out. */
+export interface AppendOptions {
+  /** Milliseconds in which it must settle; a bus takes the smaller of this and its own. */
+  readonly deadlineMs?: number
+  /**
+   * Told of each record that gets an outcome that may be retried, at the moment at which that is known: before a later
+   * call can store a record of the same guid and sender, and in the order of the calls. `append` settles later.
+   */
+  readonly failed?: (record: BusRecord) => void
+  /** Told of each record whose outcome is success because it is durable on a disk of ours, to be delivered later. */
+  readonly spooled?: (record: BusRecord) => void
+}
+
 export interface BusHealth {
   readonly up: boolean
   /** One sentence for an operator: what is wrong and what to do. Empty when up. */
@@ -77,7 +90,7 @@ export interface Bus {
    * the calls. A record whose outcome is an error may be stored nevertheless (an answer can be lost): delivery is at
    * least once.
    */
-  append(records: readonly BusRecord[]): Promise<AppendOutcome[]>
+  append(records: readonly BusRecord[], options?: AppendOptions): Promise<AppendOutcome[]>
 
   health(): BusHealth
 

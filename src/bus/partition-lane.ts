@@ -32,6 +32,8 @@ export interface LaneSettings {
   produceBytesMax(topic: string): number
   /** Milliseconds by `now` that must be left for a record to be sent at all. */
   readonly reserveMs: number
+  /** Whether a record that is given up takes those of its guid and sender that wait behind it along. */
+  readonly keepsOrder: boolean
   /** The lane went down; it stays so until `open` succeeds. */
   onDown(reason: string, failure: 'away' | 'operator'): void
   /** The broker acknowledged with an offset that it had given before. */
@@ -158,9 +160,18 @@ export class PartitionLane {
   }
 
   #dropOverdue(queue: PartitionQueue, untilMs: number): void {
-    let count = 0
-    while (count < queue.records.length && queue.records[count]!.deadlineMs <= untilMs) count++
-    for (const pending of queue.records.splice(0, count)) {
+    if (!queue.records.some((pending) => pending.deadlineMs <= untilMs)) return
+    const dropped: PendingRecord[] = []
+    const senders = new Set<string>()
+    queue.records = queue.records.filter((pending) => {
+      const { guid, sender } = pending.record
+      const name = `${sender} ${guid}`
+      if (pending.deadlineMs > untilMs && !senders.has(name)) return true
+      if (this.#settings.keepsOrder) senders.add(name)
+      dropped.push(pending)
+      return false
+    })
+    for (const pending of dropped) {
       pending.settle(retryable('GP_BUS_DEADLINE', 'Kafka took too long for what came before'))
     }
   }

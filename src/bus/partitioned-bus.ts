@@ -14,7 +14,7 @@ import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { BoundedClient } from './bounded-client.ts'
-import type { AppendOutcome, Bus, BusHealth, BusRecord, Topic } from './bus.ts'
+import type { AppendOptions, AppendOutcome, Bus, BusHealth, BusRecord, Topic } from './bus.ts'
 import { partitionOf } from './partition.ts'
 import { PartitionLane } from './partition-lane.ts'
 import { ClientError, type PartitionClient, type TopicFacts } from './partition-producer.ts'
@@ -24,6 +24,8 @@ export interface PartitionedBusOptions {
   readonly log: Logger
   /** The topics that must be there. */
   readonly topics?: readonly Topic[]
+  /** The shortest `deadlineMs` that `append` will be asked for; `appendMs` of the configuration unless given. */
+  readonly deadlineMsMin?: number
   /** Told at each change between up and down. */
   readonly onEvent?: (health: BusHealth) => void
 }
@@ -55,9 +57,13 @@ export class PartitionedBus implements Bus {
     this.#topics = options.topics ?? defaultTopics
     // A question may need connections to two brokers.
     this.#client = new BoundedClient(client, 2 * config.connectMs)
-    this.#tickMs = Math.min(250, Math.max(10, config.appendMs / 50))
+    this.#tickMs = Math.min(250, Math.max(10, this.#deadlineMsMin / 50))
     this.#health = { up: false, reason: `Kafka at ${config.brokers.join(', ')} has not been reached yet` }
     for (let index = 0; index < limits.kafkaLanesMax; index++) this.#lanes.push(this.#makeLane())
+  }
+
+  get #deadlineMsMin(): number {
+    return Math.min(this.#config.appendMs, this.#options.deadlineMsMin ?? this.#config.appendMs)
   }
 
   get recordBytesMax(): number {
@@ -79,16 +85,19 @@ export class PartitionedBus implements Bus {
     throw failure
   }
 
-  append(records: readonly BusRecord[]): Promise<AppendOutcome[]> {
+  append(records: readonly BusRecord[], options: AppendOptions = {}): Promise<AppendOutcome[]> {
     const outcomes = new Array<AppendOutcome>(records.length).fill(undefined)
     if (records.length === 0) return Promise.resolve(outcomes)
     return new Promise((resolve) => {
       let waiting = records.length
-      const deadlineMs = performance.now() + this.#config.appendMs - 2 * this.#tickMs
+      const { appendMs } = this.#config
+      const { failed, deadlineMs: askedMs = appendMs } = options
+      const deadlineMs = performance.now() + Math.min(askedMs, appendMs) - 2 * this.#tickMs
       const bytesMax = this.recordBytesMax
       for (const [index, record] of records.entries()) {
         const settle = (outcome: AppendOutcome) => {
           outcomes[index] = outcome
+          if (outcome?.canRetry === true) failed?.(record)
           if (--waiting === 0) resolve(outcomes)
         }
         this.#place(record, bytesMax, deadlineMs, settle)
@@ -154,7 +163,8 @@ export class PartitionedBus implements Bus {
         const bytes = limits.kafkaProduceBytesMax
         return facts === undefined ? bytes : valueBytesMax(facts, bytes)
       },
-      reserveMs: this.#config.appendMs / 10,
+      reserveMs: this.#deadlineMsMin / 10,
+      keepsOrder: this.#options.deadlineMsMin !== undefined,
       now: () => performance.now(),
       onDown: (reason, failure) => {
         this.#operatorMustAct = failure === 'operator'

@@ -14,6 +14,8 @@ export interface ReaderSettings {
   readonly directory: string
   /** What is damaged or missing is reported here, and reading goes on behind it. */
   readonly onEvent: OnSegmentEvent
+  /** Records from this offset on are left for a later call: for a reader that must not see what is not durable yet. */
+  readonly offsetEnd?: () => number
 }
 
 interface OpenSegment {
@@ -35,6 +37,11 @@ export class SegmentReader {
 
   constructor(settings: ReaderSettings) {
     this.#settings = settings
+  }
+
+  /** The segment that the last record came from, while it is open. */
+  get path(): string | undefined {
+    return this.#segment?.path
   }
 
   /** The next record read will be the first one of at least this offset that is still stored. */
@@ -118,6 +125,11 @@ export class SegmentReader {
         const event = { kind: 'bad_record', file: segment.path, position, bytes, offset, reason } as const
         if (!isQuiet) this.#settings.onEvent({ ...event, quarantine: undefined })
         continue
+      }
+      const offsetEnd = this.#settings.offsetEnd?.()
+      if (offsetEnd !== undefined && scanned.record.offset >= offsetEnd) {
+        segment.scanner.rewind(scanned.position)
+        return undefined
       }
       if (this.#end?.firstOffset === segment.firstOffset && segment.scanner.position > this.#end.position) {
         // It was being written when the end was taken: left for a reader that goes on.

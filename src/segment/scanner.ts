@@ -76,6 +76,8 @@ export class SegmentScanner {
     this.#position = position
     this.#nextOffset = this.#rewindOffset
     this.#searchedTo = 0
+    // It may be cut off and written anew before it is read again.
+    this.#dropWindow()
   }
 
   async next(): Promise<Scanned> {

@@ -24,6 +24,8 @@ export interface WriterSettings {
   readonly retentionMs: number
   readonly diskReserveBytes: number
   readonly onEvent: OnSegmentEvent
+  /** No record gets a smaller offset, whatever is found in the directory. */
+  readonly offsetMin?: number
   /** Asked before each change of the directory and before each success. What it returns is the outcome instead. */
   readonly whyNotWrite?: () => GuidepostError | undefined
 }
@@ -89,6 +91,7 @@ export class SegmentWriter {
   #closed: ClosedSegment[]
   #active: ActiveSegment | undefined
   #nextOffset: number
+  #durableOffset: number
   #queue: Entry[] = []
   /** What the running commit writes. */
   #group: readonly Entry[] = []
@@ -105,7 +108,8 @@ export class SegmentWriter {
   private constructor(settings: WriterSettings, recovered: Recovered) {
     this.#settings = settings
     this.#closed = recovered.closed
-    this.#nextOffset = recovered.nextOffset
+    this.#nextOffset = Math.max(recovered.nextOffset, settings.offsetMin ?? 0)
+    this.#durableOffset = this.#nextOffset
     this.#retentionTimer = setInterval(() => this.#retain(), limits.logRetentionCheckMs).unref()
     this.#retain()
   }
@@ -122,6 +126,18 @@ export class SegmentWriter {
   /** The offset that the next record gets. */
   get nextOffset(): number {
     return this.#nextOffset
+  }
+
+  /** Records below this offset are durable; one above may still be cut off. */
+  get durableOffset(): number {
+    return this.#durableOffset
+  }
+
+  /** Bytes of all segments. */
+  get bytes(): number {
+    let bytes = this.#active?.bytes ?? 0
+    for (const segment of this.#closed) bytes += segment.bytes
+    return bytes
   }
 
   /** Why the last commit failed, until one succeeds. */
@@ -149,6 +165,31 @@ export class SegmentWriter {
   /** Tries whether the disk takes data again, by making a segment if need be and syncing it. */
   probe(): Promise<WriteOutcome> {
     return this.append([]).settled
+  }
+
+  /**
+   * Removes the segments that hold nothing from `offset` on, the one that is written to as well when nothing is being
+   * written; what `remove` rejects for stays and is tried by the next call. Not to be called again before it settles.
+   */
+  async trim(offset: number, remove: (path: string) => Promise<void>): Promise<void> {
+    const active = this.#active
+    const isIdle = this.#running === undefined && !this.#isClosing
+    if (isIdle && active !== undefined && active.bytes > fileHeaderBytes && this.#nextOffset <= offset) {
+      this.#active = undefined
+      this.#closed.push(toClosed(active))
+      await active.file.close().catch(() => undefined)
+    }
+    const segments = [...this.#closed].sort((a, b) => a.firstOffset - b.firstOffset)
+    for (const [index, segment] of segments.entries()) {
+      const next = segments[index + 1]?.firstOffset ?? this.#active?.firstOffset ?? this.#nextOffset
+      if (next > offset) break
+      const path = join(this.#settings.directory, segmentName(segment.firstOffset))
+      const isGone = await remove(path).then(
+        () => true,
+        (error: unknown) => fileErrorCode(error) === 'ENOENT',
+      )
+      if (isGone) this.#closed = this.#closed.filter((each) => each !== segment)
+    }
   }
 
   /**
@@ -257,6 +298,7 @@ export class SegmentWriter {
     }
     const isFirst = segment.bytes <= fileHeaderBytes
     segment.bytes += bytes
+    this.#durableOffset = this.#nextOffset
     this.#bytesSinceSpaceCheck += bytes
     if (isFirst && bytes > 0) this.#retain()
   }

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import type { LogBusConfig } from '../../config/config.ts'
 import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
+import { DirectoryLock } from '../../segment/directory-lock.ts'
 import type { OnSegmentEvent, SegmentEvent } from '../../segment/events.ts'
 import { type FileSystem, fileErrorCode, nodeFileSystem } from '../../segment/file-system.ts'
 import { fullError, type PendingAppend, refusalOf, SegmentWriter } from '../../segment/writer.ts'
 import type { AppendOutcome, Bus, BusHealth, BusRecord } from '../bus.ts'
-import { DirectoryLock } from './directory-lock.ts'
 import { listTopics } from './topics.ts'
 
 /** The part of a pino logger that is used. */

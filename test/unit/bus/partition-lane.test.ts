@@ -27,6 +27,7 @@ class Bench {
     },
     produceBytesMax: () => 10_000,
     reserveMs: 100,
+    keepsOrder: false,
     onDown: (reason) => this.down.push(reason),
     onOffsetError: (text) => this.offsetErrors.push(text),
     now: () => this.nowMs,

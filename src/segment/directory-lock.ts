@@ -14,9 +14,9 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type GuidepostError, permanent, retryable } from '../../errors.ts'
-import { limits } from '../../limits.ts'
-import { fileErrorCode, nodeFileSystem } from '../../segment/file-system.ts'
+import { type GuidepostError, permanent, retryable } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { fileErrorCode, nodeFileSystem } from './file-system.ts'
 
 interface Owner {
   readonly pid: number

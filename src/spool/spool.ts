@@ -1,0 +1,236 @@
+/**
+ * The spool: one segment log (segment/format.ts) that is read from its front while it is written at its end, and whose
+ * delivered part is removed.
+ *
+ *   directory   <first offset>.seg …, `cursor` (cursor.ts), `lock` (segment/directory-lock.ts), `quarantine`
+ *
+ * A record is in the spool once its append has settled: it was synced then. It leaves by `advance`, which the cursor
+ * makes durable, and by `trim`, which removes the segments that lie wholly behind the cursor; one with damage in it is
+ * moved to the quarantine instead. Nothing is ever removed to make room: over its bytes the spool refuses.
+ */
+import { join } from 'node:path'
+import { type GuidepostError, retryable } from '../errors.ts'
+import { limits } from '../limits.ts'
+import { DirectoryLock } from '../segment/directory-lock.ts'
+import { recordBytesAtMost } from '../segment/encode.ts'
+import type { OnSegmentEvent, SegmentEvent } from '../segment/events.ts'
+import { type FileSystem, fileErrorCode, nodeFileSystem } from '../segment/file-system.ts'
+import { quarantineFolder, type SegmentRecord } from '../segment/format.ts'
+import { readableBytes } from '../segment/readable-bytes.ts'
+import { SegmentReader } from '../segment/reader.ts'
+import { SegmentWriter, type WriteOutcome } from '../segment/writer.ts'
+import { readCursor, writeCursor } from './cursor.ts'
+
+export interface SpoolSettings {
+  readonly directory: string
+  /** Bytes of all segments. Over it `append` refuses. */
+  readonly bytesMax: number
+  readonly diskReserveBytes: number
+  readonly segmentBytes: number
+  /** Milliseconds after which a write that has not ended counts as hanging. */
+  readonly stallMs: number
+  readonly onEvent: OnSegmentEvent
+  /** The cursor could not be read, or not be written. */
+  readonly onCursorProblem: (text: string) => void
+  /** The machine's unless given. The lock is taken only there: what a test makes has no second process. */
+  readonly fs?: FileSystem
+}
+
+interface Opened {
+  readonly lock: DirectoryLock | undefined
+  readonly writer: SegmentWriter
+  readonly cursor: number
+  readonly damaged: Set<string>
+}
+
+export class Spool {
+  readonly #settings: SpoolSettings
+  readonly #fs: FileSystem
+  readonly #lock: DirectoryLock | undefined
+  readonly #writer: SegmentWriter
+  /** Segments in which something cannot be read. */
+  readonly #damaged: Set<string>
+  /** Below it everything is delivered; what the file says may be less. */
+  #cursor: number
+  #savedCursor: number
+  #savedAtMs = Number.NEGATIVE_INFINITY
+  #queuedBytes = 0
+  #queuedRecords = 0
+
+  private constructor(settings: SpoolSettings, fs: FileSystem, opened: Opened) {
+    this.#settings = settings
+    this.#fs = fs
+    this.#lock = opened.lock
+    this.#writer = opened.writer
+    this.#damaged = opened.damaged
+    this.#cursor = opened.cursor
+    this.#savedCursor = opened.cursor
+  }
+
+  /**
+   * Recovers what is there; reads no more than its last segment. Throws file system errors of a directory that cannot be
+   * made or read, and GP_CONFIG when another process has it.
+   */
+  static async open(settings: SpoolSettings): Promise<Spool> {
+    const { directory, fs = nodeFileSystem } = settings
+    await fs.makeDirectory(directory)
+    const lock = fs === nodeFileSystem ? await DirectoryLock.take(directory) : undefined
+    try {
+      const found = await readCursor(fs, directory)
+      if (typeof found === 'string') settings.onCursorProblem(found)
+      const cursor = typeof found === 'string' ? 0 : found
+      const damaged = new Set<string>()
+      const writer = await SegmentWriter.open({
+        fs,
+        directory,
+        segmentBytes: settings.segmentBytes,
+        retentionBytes: Number.POSITIVE_INFINITY,
+        retentionMs: Number.POSITIVE_INFINITY,
+        diskReserveBytes: settings.diskReserveBytes,
+        onEvent: (event) => tell(event, damaged, settings.onEvent),
+        whyNotWrite: () => lock?.problem,
+        // Where every segment is gone, or the last one lost its end, a new record must not seem to be delivered.
+        offsetMin: cursor,
+      })
+      return new Spool(settings, fs, { lock, writer, cursor, damaged })
+    } catch (error) {
+      await lock?.release()
+      throw error
+    }
+  }
+
+  /** Bytes of the segments, the delivered part of the oldest one included, and of what is being written. */
+  get bytes(): number {
+    return this.#writer.bytes + this.#queuedBytes
+  }
+
+  /** The offset below which everything is delivered. */
+  get cursor(): number {
+    return this.#cursor
+  }
+
+  /** The offset below which everything is durable, or never will be. */
+  get end(): number {
+    return this.#writer.durableOffset
+  }
+
+  /** Records that wait to become durable. */
+  get queuedRecords(): number {
+    return this.#queuedRecords
+  }
+
+  /** Why it takes nothing now, if so. */
+  get problem(): GuidepostError | undefined {
+    const { stallMs, directory, bytesMax } = this.#settings
+    if (this.#lock?.problem !== undefined) return this.#lock.problem
+    if (this.#writer.commitMs > stallMs) {
+      return retryable('GP_DISK_FAILED', `the disk of ${directory} has not answered for ${stallMs} ms`)
+    }
+    if (this.bytes >= bytesMax) return this.#quotaError()
+    return this.#writer.problem === undefined ? undefined : this.#explain(this.#writer.problem)
+  }
+
+  /**
+   * Appends all of these records or none; settles when they are durable. They must not change until then. In the order
+   * of the calls. Over the quota it is refused at once. Never rejects.
+   */
+  async append(records: readonly SegmentRecord[]): Promise<WriteOutcome> {
+    let bytes = 0
+    for (const record of records) bytes += recordBytesAtMost(record)
+    if (this.bytes + bytes > this.#settings.bytesMax) return this.#quotaError()
+    // Behind a disk that hangs nothing is queued: memory stays bounded.
+    if (this.#writer.commitMs > this.#settings.stallMs) return this.problem
+    this.#queuedBytes += bytes
+    this.#queuedRecords += records.length
+    const outcome = await this.#writer.append(records).settled
+    this.#queuedBytes -= bytes
+    this.#queuedRecords -= records.length
+    return outcome === undefined ? undefined : this.#explain(outcome)
+  }
+
+  /** Tries whether a disk that failed takes data again. */
+  async probe(): Promise<void> {
+    if (this.#writer.problem !== undefined && this.#writer.commitMs === 0) await this.#writer.probe()
+  }
+
+  /** Reads durable records from `offset` on; what is damaged is reported and passed over. */
+  async reader(offset: number): Promise<SegmentReader> {
+    const reader = new SegmentReader({
+      fs: this.#fs,
+      directory: this.#settings.directory,
+      onEvent: (event) => tell(event, this.#damaged, this.#settings.onEvent),
+      offsetEnd: () => this.#writer.durableOffset,
+    })
+    await reader.seek(offset)
+    return reader
+  }
+
+  /** A record of this segment could be read and not be understood: its bytes go to the quarantine in the end. */
+  setAside(path: string | undefined): void {
+    if (path !== undefined) this.#damaged.add(path)
+  }
+
+  /** Everything below `offset` is delivered. */
+  advance(offset: number): void {
+    this.#cursor = Math.max(this.#cursor, offset)
+  }
+
+  /**
+   * Writes the cursor when it is due, or when `now` is set, and removes what lies behind it. A failure is told and costs
+   * nothing but a repeat after a crash. One call at a time.
+   */
+  async settle(now: boolean): Promise<void> {
+    const isDue = now || performance.now() - this.#savedAtMs >= limits.spoolCursorMs
+    if (!isDue || this.#lock?.problem !== undefined) return
+    const cursor = this.#cursor
+    if (cursor !== this.#savedCursor) {
+      try {
+        await writeCursor(this.#fs, this.#settings.directory, cursor)
+      } catch (error) {
+        this.#settings.onCursorProblem(`the cursor cannot be written (${fileErrorCode(error)})`)
+        return
+      }
+      this.#savedAtMs = performance.now()
+      this.#savedCursor = cursor
+    }
+    // Only behind a cursor that is durable: without the records it would be believed.
+    await this.#writer.trim(cursor, (path) => this.#remove(path))
+  }
+
+  /** False when a write still hangs. What is in the spool stays there. */
+  async close(deadlineMs: number): Promise<boolean> {
+    const isFinished = await this.#writer.close(deadlineMs)
+    // While a write hangs nobody else may write: the lock is taken over once this process has ended.
+    if (isFinished) await this.#lock?.release()
+    return isFinished
+  }
+
+  async #remove(path: string): Promise<void> {
+    if (!this.#damaged.has(path)) return this.#fs.unlink(path)
+    const folder = join(this.#settings.directory, quarantineFolder)
+    await this.#fs.makeDirectory(folder)
+    await this.#fs.rename(path, join(folder, path.slice(path.lastIndexOf('/') + 1)))
+    await this.#fs.syncDirectory(folder)
+    this.#damaged.delete(path)
+  }
+
+  #quotaError(): GuidepostError {
+    const { directory, bytesMax } = this.#settings
+    const text = `the spool ${directory} is full: spool.bytesMax allows ${readableBytes(bytesMax)}`
+    return retryable('GP_DISK_FULL', text)
+  }
+
+  #explain(outcome: GuidepostError): GuidepostError {
+    if (outcome.code !== 'GP_DISK_FULL') return outcome
+    const { directory, diskReserveBytes } = this.#settings
+    const text =
+      `the disk of the spool ${directory} is full, of which ${readableBytes(diskReserveBytes)} are kept free: ` +
+      'make room, or lower spool.bytesMax'
+    return retryable('GP_DISK_FULL', text, outcome)
+  }
+}
+
+function tell(event: SegmentEvent, damaged: Set<string>, onEvent: OnSegmentEvent): void {
+  if (event.kind === 'bad_record' || event.kind === 'segment_unreadable') damaged.add(event.file)
+  onEvent(event)
+}
