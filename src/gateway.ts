@@ -12,12 +12,15 @@ import { Receivers, topicsOf } from './receivers/receivers.ts'
 import { Batcher } from './route/batcher.ts'
 import { Budget, BudgetShare } from './route/budget.ts'
 import { BufferPool } from './route/pool.ts'
+import { rescue } from './route/rescue.ts'
+import { SpoolBooks } from './route/spool-books.ts'
+import { cutterOf } from './stamp/stampings.ts'
 import { type Logger, Throttled } from './telemetry/log.ts'
 import { Metrics } from './telemetry/metrics.ts'
 import { Kernel } from './wire/kernel.ts'
 
 /** Loaded only when it is used: the Kafka clients are large. */
-async function openBus(whole: Config, log: Logger, metrics: Metrics): Promise<Bus> {
+async function makeBus(whole: Config, log: Logger, metrics: Metrics): Promise<Bus> {
   const config: BusConfig = whole.bus
   if (config.kind === 'log') {
     const { LogBus } = await import('./bus/log/log-bus.ts')
@@ -25,12 +28,13 @@ async function openBus(whole: Config, log: Logger, metrics: Metrics): Promise<Bu
   }
   const onEvent = (health: { up: boolean }): void => metrics.event(health.up ? 'bus_up' : 'bus_down')
   const topics = topicsOf(whole)
+  const options = { log, onEvent, topics, ...(whole.spool && { deadlineMsMin: whole.spool.afterMs }) }
   if (config.client === 'kafkajs') {
     const { KafkajsBus } = await import('./bus/kafkajs/kafkajs-bus.ts')
-    return new KafkajsBus(config, { log, onEvent, topics })
+    return new KafkajsBus(config, options)
   }
   const { KafkaBus } = await import('./bus/kafka/kafka-bus.ts')
-  return new KafkaBus(config, { log, onEvent, topics })
+  return new KafkaBus(config, options)
 }
 
 export class Gateway {
@@ -38,6 +42,7 @@ export class Gateway {
   readonly #throttled: Throttled
   readonly #metrics: Metrics
   readonly #budget: Budget
+  readonly #kernel = new Kernel()
   #config: Config
   #bus!: Bus
   #batcher!: Batcher
@@ -58,9 +63,8 @@ export class Gateway {
   /** Opens everything. Throws a coded error when an operator has to act; what was opened by then is closed again. */
   async start(): Promise<void> {
     const config = this.#config
-    this.#bus = await openBus(config, this.#log, this.#metrics)
+    this.#bus = await this.#openBus(config)
     this.#metrics.setInflightBytes(() => this.#budget.bytes)
-    this.#metrics.setBusHealth(() => this.#bus.health())
     await this.#bus.start()
     try {
       await this.#serve(config)
@@ -77,10 +81,10 @@ export class Gateway {
   /** Takes over rules and limits; says what only a restart can change. */
   reload(config: Config): void {
     const fixed = (of: Config): string =>
-      JSON.stringify([of.bus, of.listeners, of.admin, of.metrics, of.logging, topicsOf(of)])
+      JSON.stringify([of.bus, of.spool, of.listeners, of.admin, of.metrics, of.logging, topicsOf(of)])
     if (fixed(config) !== fixed(this.#config)) {
       this.#log.warn(
-        'bus, listeners, admin, metrics, logging, and which receivers are on and what they write, keep their old configuration until a restart',
+        'bus, spool, listeners, admin, metrics, logging, and which receivers are on and what they write, keep their old configuration until a restart',
       )
     }
     this.#config = { ...this.#config, guid: config.guid, receivers: config.receivers, limits: config.limits }
@@ -107,6 +111,33 @@ export class Gateway {
     return inTime
   }
 
+  /** The bus, with a spool around it when there is to be one. */
+  async #openBus(config: Config): Promise<Bus> {
+    const metrics = this.#metrics
+    const bus = await makeBus(config, this.#log, metrics)
+    // What is up or down is the bus itself: with a spool senders do not notice, and an operator should.
+    metrics.setBusHealth(() => bus.health())
+    if (config.spool === undefined) return bus
+    const { SpooledBus } = await import('./bus/spooled/spooled-bus.ts')
+    const { appendMs } = config.bus
+    const { diskReserveBytes, segmentBytesMax: segmentBytes } = limits
+    const books = new SpoolBooks(metrics)
+    const cut = cutterOf(this.#kernel, config, metrics.ledger)
+    const deadLettered = (record: BusRecord, reason: string): void => this.#tellDeadLetter(record, reason)
+    const spooled = new SpooledBus(
+      bus,
+      { ...config.spool, appendMs, diskReserveBytes, segmentBytes },
+      {
+        log: this.#log,
+        accounts: books,
+        refused: (record, outcome) => rescue({ bus, books, cut, deadLettered }, record, outcome),
+        onEvent: (name) => metrics.event(name),
+      },
+    )
+    metrics.setSpoolBytes(() => spooled.spoolBytes)
+    return spooled
+  }
+
   async #serve(config: Config): Promise<void> {
     this.#batcher = new Batcher({
       bus: this.#bus,
@@ -121,7 +152,7 @@ export class Gateway {
     const failed = (where: string, error: unknown): void =>
       this.#throttled.error(where, { error }, 'a request failed inside the gateway')
     const receivers = new Receivers(config, {
-      ...{ kernel: new Kernel(), bus: this.#bus, batcher: this.#batcher, budget, metrics: this.#metrics },
+      ...{ kernel: this.#kernel, bus: this.#bus, batcher: this.#batcher, budget, metrics: this.#metrics },
       told: (key, fields, message) => this.#throttled.warn(key, fields, message),
       noted: (level, fields, message) => this.#log[level](fields, message),
       failed: (error) => failed('receiver', error),

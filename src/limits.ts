@@ -220,7 +220,7 @@ export const limits = {
   spoolRetryMsMax: 1_000,
   /** Milliseconds after which the place up to which the spool is delivered is written down again. */
   spoolCursorMs: 250,
-  /** Bytes of a file that says that place. */
+  /** Bytes of the file that says that place. */
   spoolCursorBytesMax: 1 * KiB,
 
   // ---- kafka ------------------------------------------------------------------------------------------------

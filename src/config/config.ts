@@ -5,6 +5,8 @@
 
 export interface Config {
   readonly bus: BusConfig
+  /** Undefined: off, or the bus needs none. */
+  readonly spool: SpoolConfig | undefined
   readonly listeners: ListenersConfig
   readonly admin: ListenerConfig | undefined
   readonly guid: GuidConfig
@@ -73,6 +75,16 @@ export interface KafkaBusConfig {
   readonly connectMs: number
   readonly sasl: SaslConfig | undefined
   readonly tls: TlsConfig | undefined
+}
+
+/** Where records go while Kafka does not take them. */
+export interface SpoolConfig {
+  /** Absolute. */
+  readonly directory: string
+  readonly bytesMax: number
+  /** Milliseconds that Kafka is given for a record before it is spooled. */
+  readonly afterMs: number
+  readonly drainBytesPerSecond: number
 }
 
 export interface SaslConfig {

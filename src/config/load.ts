@@ -6,7 +6,15 @@ import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { limits } from '../limits.ts'
 import { type BusUrl, parseBusUrl } from './bus-url.ts'
-import type { BusConfig, Config, GuidConfig, ListenerConfig, SaslConfig, TlsConfig } from './config.ts'
+import type {
+  BusConfig,
+  Config,
+  GuidConfig,
+  ListenerConfig,
+  SaslConfig,
+  SpoolConfig,
+  TlsConfig,
+} from './config.ts'
 import { completeCors } from './cors.ts'
 import { type ConfigDocument, type Place, parseConfig } from './document.ts'
 import { type Environment, type Override, readEnvironment } from './environment.ts'
@@ -144,6 +152,7 @@ class Loading {
     const { metrics, logging, admin } = written
     return {
       bus: complete,
+      spool: complete.kind === 'kafka' ? this.#spool(written) : undefined,
       ...served(written, rules, (name) => this.#inFolder(name)),
       admin: admin && listener(admin, written),
       guid: this.#guid(written.guid),
@@ -177,6 +186,10 @@ class Loading {
     const { appendMs } = bounds
     if (url.kind === 'log') return { ...url, ...log, appendMs }
     return { ...url, ...kafka, appendMs, sasl: this.#sasl(kafka.sasl), tls: this.#tls(kafka.tls) }
+  }
+
+  #spool({ spool: { enabled, directory, ...bounds } }: Written): SpoolConfig | undefined {
+    return enabled ? { directory: resolve(this.#cwd, directory), ...bounds } : undefined
   }
 
   #sasl(sasl: Written['kafka']['sasl']): SaslConfig | undefined {

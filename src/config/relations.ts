@@ -43,6 +43,9 @@ function checkSizes({ busKind, written }: Facts, problem: Report): void {
   if (busKind === 'kafka') {
     const why = 'a full record must fit Kafka'
     atMost(['limits', 'recordBytes'], limits.recordBytes, 'kafka.recordBytesMax', kafka.recordBytesMax, why)
+    const half = 'a record that Kafka did not take must still reach the disk'
+    if (written.spool.enabled)
+      atMost(['spool', 'afterMs'], written.spool.afterMs * 2, 'limits.appendMs', limits.appendMs, half)
     const connect = 'an append must outlast a connection'
     atMost(['kafka', 'connectMs'], kafka.connectMs, 'limits.appendMs', limits.appendMs, connect)
   } else {

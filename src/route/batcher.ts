@@ -7,7 +7,7 @@
  * boundaries; a single item that is still too large goes to the dead letters.
  */
 import { randomBytes } from 'node:crypto'
-import type { AppendOutcome, Bus, BusRecord, Encoding, Topic } from '../bus/bus.ts'
+import type { AppendOptions, AppendOutcome, Bus, BusRecord, Encoding, Topic } from '../bus/bus.ts'
 import { type GuidepostError, reasonOf, retryable } from '../errors.ts'
 import { KiB, limits } from '../limits.ts'
 import { Batch, type Owner } from './batch.ts'
@@ -76,6 +76,9 @@ export class Batcher {
   /** Unique for each record: a prefix of this process and a count. */
   readonly #prefix = randomBytes(8).toString('hex')
   #records = 0
+  /** Records whose fate is to be durable in a spool; the bus keeps their books from there on. */
+  readonly #spooled = new Set<BusRecord>()
+  readonly #appendOptions: AppendOptions = { spooled: (record) => this.#spooled.add(record) }
 
   constructor(options: BatcherOptions) {
     this.#options = options
@@ -241,7 +244,7 @@ export class Batcher {
     const failed: Promise<void>[] = []
     for (const [i, one] of ready.entries()) {
       const outcome = outcomes[i]
-      if (outcome === undefined) this.#settle(one.batch)
+      if (outcome === undefined) this.#settle(one.batch, records[i]!)
       else failed.push(this.#settleFailed(one, records[i]!, outcome))
     }
     if (failed.length > 0) await Promise.all(failed)
@@ -251,7 +254,7 @@ export class Batcher {
   /** A bus never rejects; if one does all the same, no sender may wait for ever and no byte stay on the books. */
   async #outcomes(records: readonly BusRecord[]): Promise<AppendOutcome[]> {
     try {
-      return await this.#options.bus.append(records)
+      return await this.#options.bus.append(records, this.#appendOptions)
     } catch (error) {
       return records.map(() => retryable('GP_BUS_UNAVAILABLE', 'the bus failed; see the log', error))
     }
@@ -271,9 +274,12 @@ export class Batcher {
   }
 
   /** The records of a batch are durable. */
-  #settle(batch: Batch): void {
-    batch.owner.published.value += batch.items
-    this.#options.pool.give(batch.buffer)
+  #settle(batch: Batch, record: BusRecord): void {
+    // A record that was spooled may still be on its way to the bus as well: its buffer is left to the collector.
+    if (!this.#isSpooled(record)) {
+      batch.owner.published.value += batch.items
+      this.#options.pool.give(batch.buffer)
+    }
     this.#release(batch)
     batch.settle(undefined)
   }
@@ -325,7 +331,7 @@ export class Batcher {
   ): Promise<GuidepostError | undefined> {
     const [outcome] = await this.#outcomes([part])
     if (outcome !== undefined) return this.#rescue(destination, owner, part, outcome)
-    owner.published.value += part.items
+    if (!this.#isSpooled(part)) owner.published.value += part.items
     return undefined
   }
 
@@ -344,6 +350,8 @@ export class Batcher {
     }
     const [outcome] = await this.#outcomes([letter])
     if (outcome === undefined) {
+      // A dead letter in the spool is a dead letter already.
+      this.#isSpooled(letter)
       owner.deadLettered.value += record.items
       this.#options.deadLettered(record, refusal.message)
       return undefined
@@ -351,6 +359,10 @@ export class Batcher {
     // Neither topic takes it: the sender keeps it, since nobody else does.
     const why = `the dead letters cannot be written: ${outcome.message}`
     return reject(owner, record, retryable('GP_BUS_UNAVAILABLE', why, outcome))
+  }
+
+  #isSpooled(record: BusRecord): boolean {
+    return this.#spooled.size > 0 && this.#spooled.delete(record)
   }
 
   #batchId(): string {

@@ -16,6 +16,11 @@ export interface ReaderSettings {
   readonly onEvent: OnSegmentEvent
   /** Records from this offset on are left for a later call: for a reader that must not see what is not durable yet. */
   readonly offsetEnd?: () => number
+  /**
+   * A segment that the file system does not let be opened makes `next` throw, and a later call tries it again: for a
+   * reader whose reading decides what is deleted. Otherwise it is reported and passed over.
+   */
+  readonly mustOpen?: boolean
 }
 
 interface OpenSegment {
@@ -190,12 +195,17 @@ export class SegmentReader {
     try {
       file = await this.#settings.fs.open(path, 'read')
     } catch (error) {
+      if (this.#settings.mustOpen === true && fileErrorCode(error) !== 'ENOENT') throw error
       return fileErrorCode(error)
     }
     const bytes = Buffer.alloc(fileHeaderBytes)
     const header = await file.read(bytes, 0).then(
       (count) => parseFileHeader(bytes.subarray(0, count)),
-      (error: unknown) => fileErrorCode(error),
+      async (error: unknown) => {
+        if (this.#settings.mustOpen !== true) return fileErrorCode(error)
+        await file.close().catch(() => undefined)
+        throw error
+      },
     )
     const reason = typeof header === 'string' ? header : whyForeign(header, firstOffset)
     if (typeof header !== 'string' && reason === undefined) {

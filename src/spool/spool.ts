@@ -160,6 +160,7 @@ export class Spool {
       directory: this.#settings.directory,
       onEvent: (event) => tell(event, this.#damaged, this.#settings.onEvent),
       offsetEnd: () => this.#writer.durableOffset,
+      mustOpen: true,
     })
     await reader.seek(offset)
     return reader

@@ -20,7 +20,7 @@ export const definitions = {
     type: 'counter',
     help: 'Items (series, metadata entries, spans …) that arrived in requests that could be read.',
     labels: ['receiver', 'signal', 'guid'],
-    note: 'For each guid and signal, received = published + rejected + dead-lettered, once nothing is in flight. A sender that is told to retry sends the same items again, and they are counted again.',
+    note: 'For each guid and signal, received = published + spooled + rejected + dead-lettered, once nothing is in flight. A sender that is told to retry sends the same items again, and they are counted again.',
   },
   guidepost_published_items_total: {
     type: 'counter',
@@ -39,6 +39,30 @@ export const definitions = {
     help: 'Items that no record could hold and that went to the topic dead_letters.',
     labels: ['signal', 'guid'],
     note: 'Should stay at zero. The log names what it was.',
+  },
+  guidepost_spooled_items: {
+    type: 'gauge',
+    help: 'Items that are durable in the spool and not yet on the bus.',
+    labels: ['signal', 'guid'],
+    note: 'Should be zero while Kafka is well. What an earlier run left is counted as received by the receiver `spool`.',
+  },
+  guidepost_spool_bytes: {
+    type: 'gauge',
+    help: 'Bytes of the spool on the disk.',
+    labels: [],
+    note: 'At `spool.bytesMax` senders are told to wait. It falls when whole segments are delivered.',
+  },
+  guidepost_spool_written_items_total: {
+    type: 'counter',
+    help: 'Items that went into the spool.',
+    labels: [],
+    note: 'Dead letters in the spool included, here and below.',
+  },
+  guidepost_spool_delivered_items_total: {
+    type: 'counter',
+    help: 'Items that left the spool: on the bus, or dead letters.',
+    labels: [],
+    note: 'While its rate is zero and items are spooled, Kafka is away or refuses them: the log says which.',
   },
   guidepost_refused_requests_total: {
     type: 'counter',

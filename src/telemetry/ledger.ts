@@ -1,14 +1,14 @@
 /**
- * The books: for each guid and signal, received = published + rejected + dead-lettered (+ spooled). Each side is a
+ * The books: for each guid and signal, received = published + spooled + rejected + dead-lettered. Each side is a
  * cell, a plain object that the data path looks up once, keeps, and increments; nothing is formatted or hashed until
  * somebody scrapes.
  */
-import { Counter, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 import { definitions, type MetricName } from './definitions.ts'
 
 export type Signal = 'metrics' | 'traces' | 'logs'
 
-/** One count. The holder adds to `value`; it never goes down. */
+/** One count. The holder adds to `value`; it never goes down, except that of what is spooled. */
 export interface Cell {
   value: number
 }
@@ -29,10 +29,11 @@ class Book {
     return cell
   }
 
-  /** A prom-client counter that takes its values from the cells whenever it is asked. */
+  /** A prom-client counter or gauge that takes its values from the cells whenever it is asked. */
   expose(name: MetricName, registry: Registry): void {
     const cells = this.#cells
-    new Counter({
+    const Kind = definitions[name].type === 'gauge' ? Gauge : Counter
+    new Kind({
       name,
       help: definitions[name].help,
       labelNames: [...definitions[name].labels],
@@ -50,6 +51,7 @@ export class Ledger {
   readonly #guids = new Set<string>()
   readonly #received = new Book()
   readonly #published = new Book()
+  readonly #spooled = new Book()
   readonly #rejected = new Book()
   readonly #deadLettered = new Book()
 
@@ -68,6 +70,11 @@ export class Ledger {
     return this.#published.cell(`${signal}\0${name}`, () => ({ signal, guid: name }))
   }
 
+  spooled(signal: Signal, guid: string): Cell {
+    const name = this.#name(guid)
+    return this.#spooled.cell(`${signal}\0${name}`, () => ({ signal, guid: name }))
+  }
+
   /** `reason` is one of a small fixed set; `guid` is empty when none was found. */
   rejected(receiver: string, signal: Signal, reason: string, guid: string): Cell {
     const name = this.#name(guid)
@@ -84,10 +91,11 @@ export class Ledger {
     return this.#deadLettered.cell(`${signal}\0${name}`, () => ({ signal, guid: name }))
   }
 
-  /** Shows the four books in `registry`. Once for each registry. */
+  /** Shows the five books in `registry`. Once for each registry. */
   expose(registry: Registry): void {
     this.#received.expose('guidepost_received_items_total', registry)
     this.#published.expose('guidepost_published_items_total', registry)
+    this.#spooled.expose('guidepost_spooled_items', registry)
     this.#rejected.expose('guidepost_rejected_items_total', registry)
     this.#deadLettered.expose('guidepost_dead_lettered_items_total', registry)
   }

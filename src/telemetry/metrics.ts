@@ -24,11 +24,11 @@ class Children<Child> {
     this.#create = create
   }
 
-  get(first: string, second = ''): Child {
+  get(first = '', second = ''): Child {
     const key = second === '' ? first : `${first}\0${second}`
     const known = this.#children.get(key)
     if (known !== undefined) return known
-    const child = this.#create(second === '' ? [first] : [first, second])
+    const child = this.#create([first, second].filter((label) => label !== ''))
     this.#children.set(key, child)
     return child
   }
@@ -50,6 +50,9 @@ export class Metrics {
   readonly #refusedRequests: Children<Incrementer>
   readonly #events: Children<Incrementer>
   #inflightBytes: () => number = () => 0
+  #spoolBytes: () => number = () => 0
+  readonly #spoolWritten: Children<Incrementer>
+  readonly #spoolDelivered: Children<Incrementer>
   #busHealth: () => { readonly up: boolean } = () => ({ up: false })
 
   constructor(options: MetricsOptions) {
@@ -60,6 +63,9 @@ export class Metrics {
     this.#receivedBytes = this.#counter('guidepost_received_bytes_total')
     this.#refusedRequests = this.#counter('guidepost_refused_requests_total')
     this.#events = this.#counter('guidepost_events_total')
+    this.#spoolWritten = this.#counter('guidepost_spool_written_items_total')
+    this.#spoolDelivered = this.#counter('guidepost_spool_delivered_items_total')
+    this.#gauge('guidepost_spool_bytes', () => this.#spoolBytes())
     this.#gauge('guidepost_inflight_bytes', () => this.#inflightBytes())
     this.#gauge('guidepost_bus_up', () => (this.#busHealth().up ? 1 : 0))
     new Gauge({ ...this.#head('guidepost_build_info'), registers: [this.registry] })
@@ -96,6 +102,21 @@ export class Metrics {
   /** Where the bytes in flight are read at each scrape. */
   setInflightBytes(read: () => number): void {
     this.#inflightBytes = read
+  }
+
+  /** Items that went into the spool. */
+  spoolWritten(items: number): void {
+    this.#spoolWritten.get().inc(items)
+  }
+
+  /** Items that left it. */
+  spoolDelivered(items: number): void {
+    this.#spoolDelivered.get().inc(items)
+  }
+
+  /** Where the bytes of the spool are read at each scrape. */
+  setSpoolBytes(read: () => number): void {
+    this.#spoolBytes = read
   }
 
   /** Where the state of the bus is read at each scrape; down until set. */

@@ -48,7 +48,7 @@ const SIBLINGS: Record<string, { readonly shared: readonly string[]; readonly re
     ],
     registry: 'receivers.ts',
   },
-  stamp: { shared: ['guid.ts', 'guid-rules.ts', 'stamp.ts'] },
+  stamp: { shared: ['guid.ts', 'guid-rules.ts', 'stamp.ts'], registry: 'stampings.ts' },
 }
 
 /** Files of src/ that something other than an import starts. */

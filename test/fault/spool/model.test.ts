@@ -9,10 +9,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { BusRecord } from '../../../src/bus/bus.ts'
 import { fileHeaderBytes } from '../../../src/segment/format.ts'
+import { diskError, FaultyFileSystem } from '../../support/faulty-file-system.ts'
 import { MemoryBus } from '../../support/memory-bus.ts'
+import { Random } from '../../support/random.ts'
 import { spooledBus } from '../../support/spooled-bus.ts'
 import { until } from '../../support/until.ts'
-import { diskError, MemoryFileSystem } from '../segment/memory-file-system.ts'
 
 const timeBoxMs = 12_000
 const seed = Number(process.env['GUIDEPOST_SEED'] ?? Date.now() % 2 ** 31)
@@ -69,17 +70,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
 )
 
-/** A small generator of numbers from 0 to 1. */
-function randomOf(start: number): () => number {
-  let state = start | 0
-  return () => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) | 0
-    return (state >>> 8) / 2 ** 24
-  }
-}
-
 class Model {
-  readonly #fs = new MemoryFileSystem()
+  #fs = new FaultyFileSystem()
   readonly #appended = new Map<string, BusRecord>()
   readonly #acked = new Set<string>()
   readonly #stored: BusRecord[] = []
@@ -118,12 +110,12 @@ class Model {
       case 'disk':
         return this.#failDisk(one.code, one.every)
       case 'clearDisk':
-        this.#fs.hook = () => undefined
+        this.#fs.heal()
         return
       case 'crash':
         return this.#crash(one.seed)
       case 'restart':
-        this.#fs.hook = () => undefined
+        this.#fs.heal()
         await this.#close(5_000)
         return this.open()
     }
@@ -131,7 +123,7 @@ class Model {
 
   /** The bus comes back, the disk is mended: everything acknowledged arrives, and the spool is empty. */
   async check(): Promise<void> {
-    this.#fs.hook = () => undefined
+    this.#fs.heal()
     this.#memory.up()
     this.#memory.delayMs = 0
     await Promise.all(this.#appends)
@@ -163,7 +155,7 @@ class Model {
   }
 
   async end(): Promise<void> {
-    this.#fs.hook = () => undefined
+    this.#fs.heal()
     await this.#made.bus.close(0)
   }
 
@@ -201,13 +193,12 @@ class Model {
   }
 
   async #crash(crashSeed: number): Promise<void> {
-    this.#fs.hook = () => {
-      throw diskError('EIO')
-    }
+    // What the dead process still tries comes to nothing.
+    const random = new Random(crashSeed)
+    this.#fs.losePower(random)
+    this.#fs = this.#fs.restart(random)
     this.#memory.down()
     await this.#close(0)
-    await Promise.all(this.#appends)
-    this.#fs.crash(randomOf(crashSeed))
     await this.open()
   }
 
