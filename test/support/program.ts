@@ -57,7 +57,8 @@ export class Program {
     const child = spawn(process.execPath, args, {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...foreignEnvironment(), ...anyPorts, ...options.env },
+      // Without a spool unless a test wants one: it would lie in the working directory, which they share.
+      env: { ...foreignEnvironment(), ...anyPorts, GUIDEPOST_SPOOL_ENABLED: 'false', ...options.env },
     })
     const logs: LogLine[] = []
     for (const stream of [child.stdout, child.stderr]) {
