@@ -18,14 +18,15 @@ COPY src ./src
 # What reflection shows and `tail` decodes by.
 COPY proto ./proto
 
-# The log lies in /data, the only folder that is written to: the root file system may be read-only.
+# The log, or the spool of a Kafka bus, lies in /data, the only folder that is written to: the root file system may be read-only.
 RUN mkdir /data && chown 10001:10001 /data
 VOLUME /data
 USER 10001:10001
 
 ENV NODE_ENV=production \
     GUIDEPOST_HOST=0.0.0.0 \
-    GUIDEPOST_BUS=log:/data
+    GUIDEPOST_BUS=log:/data \
+    GUIDEPOST_SPOOL_DIRECTORY=/data/spool
 
 # 4317: OTLP over gRPC. 4318: OTLP over HTTP. 9411: Zipkin. 14250, 14268: Jaeger over gRPC and HTTP. 5775, 6831, 6832: the
 # Jaeger agent's UDP. 5778: sampling. 10000: all that runs over HTTP. 10001: /metrics, /healthz, /readyz.

@@ -169,6 +169,25 @@ test('an unreadable cursor delivers again what is there, under the same batch id
   }
 })
 
+test('a spool that was emptied takes and delivers again after a restart', async () => {
+  const fs = new FaultyFileSystem()
+  for (let run = 0; run < 3; run++) {
+    const memory = new MemoryBus()
+    const { bus } = spooledBus(memory, { directory }, { fs })
+    await bus.start()
+    try {
+      memory.down()
+      const records = [record(), record()]
+      assert.deepEqual(await bus.append(records), [undefined, undefined])
+      memory.up()
+      await until('the spool is empty', 5_000, () => bus.spooledRecords === 0 && bus.spoolBytes === 0)
+      assert.deepEqual(memory.stored, records, 'each of its own run, once')
+    } finally {
+      await bus.close(1_000)
+    }
+  }
+})
+
 test('when more keys are spooled than can be remembered, further ones are told to wait', async () => {
   const memory = new MemoryBus()
   const { bus } = spooledBus(memory, { directory }, { fs: new FaultyFileSystem(), keysMax: 2 })
