@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { DirectoryLock } from '../../../src/segment/directory-lock.ts'
 import { limits } from '../../../src/limits.ts'
+import { DirectoryLock } from '../../../src/segment/directory-lock.ts'
 
 interface Forgery {
   readonly directory: string
