@@ -72,7 +72,7 @@ async function send(
   const letter: BusRecord = {
     ...record,
     topic: 'dead_letters',
-    value: record.value.subarray(0, limits.deadLetterBytesMax),
+    value: record.value.subarray(0, Math.min(limits.deadLetterBytesMax, bus.recordBytesMax)),
     headers: { reason: refusal.code, topic: record.topic, bytes: String(record.value.length) },
   }
   const [outcome] = await bus.append([letter])
