@@ -238,8 +238,8 @@ export const schema = {
       keys: {
         enabled: {
           type: 'boolean',
-          default: true,
-          doc: 'Whether there is a spool. Without one senders are told to wait while Kafka is away.',
+          default: false,
+          doc: 'Whether there is a spool. Without one senders are told to wait while Kafka is away. Its folder must outlive the process.',
         },
         directory: {
           type: 'string',

@@ -58,7 +58,7 @@ export class Program {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
       // Without a spool unless a test wants one: it would lie in the working directory, which they share.
-      env: { ...foreignEnvironment(), ...anyPorts, GUIDEPOST_SPOOL_ENABLED: 'false', ...options.env },
+      env: { ...foreignEnvironment(), ...anyPorts, ...options.env },
     })
     const logs: LogLine[] = []
     for (const stream of [child.stdout, child.stderr]) {
