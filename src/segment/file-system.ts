@@ -215,3 +215,25 @@ export function fileErrorCode(error: unknown): string {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
   return error instanceof Error ? error.message : String(error)
 }
+
+/** Writes everything, however little each call takes. Throws when a call takes nothing. */
+export async function writeAll(
+  file: SegmentFile,
+  slices: readonly Buffer[],
+  position: number,
+): Promise<void> {
+  let rest = slices
+  let at = position
+  while (rest.length > 0) {
+    let count = await file.writev(rest, at)
+    if (count === 0) throw new Error('the file system took no bytes')
+    at += count
+    let whole = 0
+    while (whole < rest.length && count >= rest[whole]!.length) {
+      count -= rest[whole]!.length
+      whole += 1
+    }
+    rest = rest.slice(whole)
+    if (count > 0) rest = [rest[0]!.subarray(count), ...rest.slice(1)]
+  }
+}

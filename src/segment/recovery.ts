@@ -1,5 +1,6 @@
 /** Opens what an earlier writer left: finds the end, cuts a torn tail, sets damage aside. See format.ts, RECOVERY. */
 import { join } from 'node:path'
+import { type Clock, systemClock } from '../clock.ts'
 import { limits } from '../limits.ts'
 import type { OnSegmentEvent } from './events.ts'
 import { type FileSystem, fileErrorCode, type SegmentFile } from './file-system.ts'
@@ -12,6 +13,7 @@ import {
   segmentName,
   whyForeign,
 } from './format.ts'
+import { moveAside, setAside } from './quarantine.ts'
 import { SegmentScanner } from './scanner.ts'
 
 /** A segment that is complete and never written again. */
@@ -32,6 +34,8 @@ interface Place {
   readonly fs: FileSystem
   readonly directory: string
   readonly onEvent: OnSegmentEvent
+  /** The machine's unless given. */
+  readonly clock?: Clock
 }
 
 /** The first offsets of the segments in a directory, rising. An absent directory has none. */
@@ -71,6 +75,7 @@ export async function recoverDirectory(place: Place): Promise<Recovered> {
 /** Returns the least offset that may follow. */
 async function recoverFile(place: Place, firstOffset: number, closed: ClosedSegment[]): Promise<number> {
   const path = join(place.directory, segmentName(firstOffset))
+  const nowMs = (place.clock ?? systemClock).wallMs()
   let bytes = Number.MAX_SAFE_INTEGER
   let file: SegmentFile | undefined
   try {
@@ -78,14 +83,14 @@ async function recoverFile(place: Place, firstOffset: number, closed: ClosedSegm
     bytes = await file.bytes()
     const last = { file, path, firstOffset, bytes }
     const recovered = await recoverLast(place, last)
-    if (recovered.isThere) closed.push({ firstOffset, bytes: recovered.bytes, modifiedMs: Date.now() })
+    if (recovered.isThere) closed.push({ firstOffset, bytes: recovered.bytes, modifiedMs: nowMs })
     return recovered.nextOffset
   } catch (error) {
     if (fileErrorCode(error) === 'EROFS' || fileErrorCode(error) === 'EACCES') throw error
     const reason = `it could not be read to its end: ${fileErrorCode(error)}`
     place.onEvent({ kind: 'segment_unreadable', file: path, bytes, reason, quarantine: undefined })
     if (bytes === Number.MAX_SAFE_INTEGER) bytes = limits.segmentBytesMax + limits.segmentRecordBytesMax
-    closed.push({ firstOffset, bytes, modifiedMs: Date.now() })
+    closed.push({ firstOffset, bytes, modifiedMs: nowMs })
     return offsetAbove(firstOffset, bytes)
   } finally {
     await file?.close().catch(() => undefined)
@@ -110,7 +115,7 @@ async function offsetSetAside(
   let above = 0
   try {
     for (const { name } of await place.fs.list(folder)) {
-      const match = /^(\d{20})(?:\.seg|-(\d+)(?:-\d+)?\.bad)$/.exec(name)
+      const match = /^(\d{20})(?:(?:\.\d+)?\.seg|-(\d+)(?:-\d+)?\.bad)$/.exec(name)
       if (match === null) continue
       const firstOffset = Number(match[1])
       const isCut = firstOffset === last?.firstOffset && Number(match[2]) >= last.bytes
@@ -158,7 +163,8 @@ async function recoverLast(
       // A damaged head hides its offset, which must not be used again; without its neighbours it is bounded by size.
       nextOffset =
         offset === undefined ? offsetAbove(nextOffset, scanned.bytes) : Math.max(nextOffset, offset + 1)
-      const quarantine = await setAside(place, file, firstOffset, position, scanned.bytes)
+      const range = { file, firstOffset, position, bytes: scanned.bytes }
+      const quarantine = await setAside(place.fs, place.directory, range)
       place.onEvent({
         kind: 'bad_record',
         file: path,
@@ -192,11 +198,7 @@ async function removeLast(
     onEvent({ kind: 'torn_tail', file: path, position: 0, bytes })
     return firstOffset
   }
-  const folder = join(directory, quarantineFolder)
-  const target = join(folder, segmentName(firstOffset))
-  await fs.makeDirectory(folder)
-  await fs.rename(path, target)
-  await fs.syncDirectory(folder)
+  const target = await moveAside(fs, directory, path)
   onEvent({ kind: 'segment_unreadable', file: path, bytes, reason, quarantine: target })
   return offsetAbove(firstOffset, bytes)
 }
@@ -217,122 +219,9 @@ async function recoverTail(
     await file.truncate(position)
     return true
   }
-  const quarantine = await setAside(place, file, firstOffset, position, bytes)
+  const quarantine = await setAside(place.fs, place.directory, { file, firstOffset, position, bytes })
   const reason = 'the head of a record is damaged and none follows it'
   place.onEvent({ kind: 'bad_record', file: path, position, bytes, offset: undefined, reason, quarantine })
   if (quarantine !== undefined) await file.truncate(position)
   return quarantine !== undefined
-}
-
-/** Copies damaged bytes to the quarantine, if they fit, and names the durable copy. Failing to do so is no failure. */
-async function setAside(
-  place: Place,
-  file: SegmentFile,
-  firstOffset: number,
-  position: number,
-  bytes: number,
-): Promise<string | undefined> {
-  const { fs, directory } = place
-  const folder = join(directory, quarantineFolder)
-  const stem = `${segmentName(firstOffset).slice(0, -'.seg'.length)}-${position}`
-  const unfinished = join(folder, `${stem}.tmp`)
-  try {
-    await fs.makeDirectory(folder)
-    await fs.unlink(unfinished).catch(() => undefined)
-    const sizes = new Map<string, number>()
-    let held = 0
-    for (const { name } of await fs.list(folder)) {
-      const size = (await fs.stat(join(folder, name))).bytes
-      sizes.set(name, size)
-      held += size
-    }
-    // The same damage met again has its copy; other damage at a position that was cut and written anew gets its own.
-    let name = `${stem}.bad`
-    for (let count = 2; sizes.has(name); count++) {
-      const path = join(folder, name)
-      if (sizes.get(name) === bytes && (await isCopy(fs, path, file, position, bytes))) return path
-      name = `${stem}-${count}.bad`
-    }
-    if (held + bytes > limits.quarantineBytesMax) return undefined
-    await copyRange(fs, file, position, bytes, unfinished)
-    await fs.rename(unfinished, join(folder, name))
-    await fs.syncDirectory(folder)
-    return join(folder, name)
-  } catch {
-    await fs.unlink(unfinished).catch(() => undefined)
-    return undefined
-  }
-}
-
-async function isCopy(
-  fs: FileSystem,
-  path: string,
-  source: SegmentFile,
-  position: number,
-  bytes: number,
-): Promise<boolean> {
-  const copy = await fs.open(path, 'read')
-  try {
-    for await (const { chunk, done } of chunksOf(source, position, bytes)) {
-      const other = Buffer.alloc(chunk.length)
-      if ((await copy.read(other, done)) < chunk.length || !other.equals(chunk)) return false
-    }
-    return true
-  } finally {
-    await copy.close()
-  }
-}
-
-async function copyRange(
-  fs: FileSystem,
-  source: SegmentFile,
-  position: number,
-  bytes: number,
-  path: string,
-): Promise<void> {
-  const copy = await fs.open(path, 'create')
-  try {
-    for await (const { chunk, done } of chunksOf(source, position, bytes)) await writeAll(copy, [chunk], done)
-    await copy.sync()
-  } finally {
-    await copy.close()
-  }
-}
-
-/** The bytes from `position` on; each chunk is valid until the next. Throws when there are fewer than `bytes`. */
-async function* chunksOf(
-  source: SegmentFile,
-  position: number,
-  bytes: number,
-): AsyncGenerator<{ chunk: Buffer; done: number }> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(bytes, limits.segmentReadBytes))
-  for (let done = 0; done < bytes; ) {
-    const wanted = buffer.subarray(0, Math.min(buffer.length, bytes - done))
-    const count = await source.read(wanted, position + done)
-    if (count === 0) throw new Error('the file became shorter while it was read')
-    yield { chunk: wanted.subarray(0, count), done }
-    done += count
-  }
-}
-
-/** Writes everything, however little each call takes. Throws when a call takes nothing. */
-export async function writeAll(
-  file: SegmentFile,
-  slices: readonly Buffer[],
-  position: number,
-): Promise<void> {
-  let rest = slices
-  let at = position
-  while (rest.length > 0) {
-    let count = await file.writev(rest, at)
-    if (count === 0) throw new Error('the file system took no bytes')
-    at += count
-    let whole = 0
-    while (whole < rest.length && count >= rest[whole]!.length) {
-      count -= rest[whole]!.length
-      whole += 1
-    }
-    rest = rest.slice(whole)
-    if (count > 0) rest = [rest[0]!.subarray(count), ...rest.slice(1)]
-  }
 }

@@ -1,5 +1,6 @@
 /** Deletes whole segments, oldest first, by total bytes and by age. Never the last that holds a record. */
 import { join } from 'node:path'
+import type { Clock } from '../clock.ts'
 import type { OnSegmentEvent } from './events.ts'
 import { type FileSystem, fileErrorCode } from './file-system.ts'
 import { segmentName } from './format.ts'
@@ -11,6 +12,7 @@ export interface RetentionSettings {
   readonly retentionBytes: number
   readonly retentionMs: number
   readonly onEvent: OnSegmentEvent
+  readonly clock: Clock
 }
 
 /** Why the oldest of `closed` has to go, or undefined. */
@@ -44,7 +46,7 @@ export async function deleteExpired(
   for (const segment of closed) totalBytes += segment.bytes
   const rising = [...closed].sort((a, b) => a.firstOffset - b.firstOffset)
   for (const segment of isFollowed ? rising : rising.slice(0, -1)) {
-    const reason = whyExpired(settings, segment, totalBytes, Date.now())
+    const reason = whyExpired(settings, segment, totalBytes, settings.clock.wallMs())
     if (reason === undefined) break
     const file = join(settings.directory, segmentName(segment.firstOffset))
     try {

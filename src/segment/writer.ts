@@ -5,14 +5,15 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { type Clock, systemClock, type Timer } from '../clock.ts'
 import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { GroupEncoder, recordBytesAtMost, whyNotEncodable } from './encode.ts'
 import type { OnSegmentEvent } from './events.ts'
-import { type FileSystem, fileErrorCode, type SegmentFile } from './file-system.ts'
+import { type FileSystem, fileErrorCode, type SegmentFile, writeAll } from './file-system.ts'
 import { encodeFileHeader, fileHeaderBytes, type SegmentRecord, segmentName } from './format.ts'
 import { readableBytes } from './readable-bytes.ts'
-import { type ClosedSegment, type Recovered, recoverDirectory, writeAll } from './recovery.ts'
+import { type ClosedSegment, type Recovered, recoverDirectory } from './recovery.ts'
 import { deleteExpired } from './retention.ts'
 
 export interface WriterSettings {
@@ -28,6 +29,8 @@ export interface WriterSettings {
   readonly offsetMin?: number
   /** Asked before each change of the directory and before each success. What it returns is the outcome instead. */
   readonly whyNotWrite?: () => GuidepostError | undefined
+  /** The machine's unless given. */
+  readonly clock?: Clock
 }
 
 /** `undefined`: all records of the call are durable. */
@@ -86,8 +89,9 @@ class Entry implements PendingAppend {
 
 export class SegmentWriter {
   readonly #settings: WriterSettings
+  readonly #clock: Clock
   readonly #encoder = new GroupEncoder()
-  readonly #retentionTimer: NodeJS.Timeout
+  readonly #retentionTimer: Timer
   #closed: ClosedSegment[]
   #active: ActiveSegment | undefined
   #nextOffset: number
@@ -107,10 +111,11 @@ export class SegmentWriter {
 
   private constructor(settings: WriterSettings, recovered: Recovered) {
     this.#settings = settings
+    this.#clock = settings.clock ?? systemClock
     this.#closed = recovered.closed
     this.#nextOffset = Math.max(recovered.nextOffset, settings.offsetMin ?? 0)
     this.#durableOffset = this.#nextOffset
-    this.#retentionTimer = setInterval(() => this.#retain(), limits.logRetentionCheckMs).unref()
+    this.#retentionTimer = this.#clock.every(limits.logRetentionCheckMs, () => this.#retain())
     this.#retain()
   }
 
@@ -147,7 +152,7 @@ export class SegmentWriter {
 
   /** Milliseconds for which the commit that runs now has been running; 0 when none does. */
   get commitMs(): number {
-    return this.#commitStartedAtMs === undefined ? 0 : performance.now() - this.#commitStartedAtMs
+    return this.#commitStartedAtMs === undefined ? 0 : this.#clock.steadyMs() - this.#commitStartedAtMs
   }
 
   /**
@@ -176,7 +181,7 @@ export class SegmentWriter {
     const isIdle = this.#running === undefined && !this.#isClosing
     if (isIdle && active !== undefined && active.bytes > fileHeaderBytes && this.#nextOffset <= offset) {
       this.#active = undefined
-      this.#closed.push(toClosed(active))
+      this.#closed.push(this.#toClosed(active))
       await active.file.close().catch(() => undefined)
     }
     const segments = [...this.#closed].sort((a, b) => a.firstOffset - b.firstOffset)
@@ -198,12 +203,12 @@ export class SegmentWriter {
    */
   async close(deadlineMs: number): Promise<boolean> {
     this.#isClosing = true
-    clearInterval(this.#retentionTimer)
+    this.#retentionTimer.stop()
     const deadline = Promise.withResolvers<'late'>()
-    const timer = setTimeout(() => deadline.resolve('late'), deadlineMs)
+    const timer = this.#clock.after(deadlineMs, () => deadline.resolve('late'))
     const finished = Promise.all([this.#running, this.#retaining]).then(() => 'finished' as const)
     const result = await Promise.race([finished, deadline.promise])
-    clearTimeout(timer)
+    timer.stop()
     for (const entry of [...this.#group, ...this.#queue]) entry.abandon(closedError())
     this.#queue = []
     // A commit that hangs still uses the file; the process is about to end and closes it then.
@@ -223,7 +228,7 @@ export class SegmentWriter {
       const group = this.#takeGroup()
       this.#group = group
       if (group.length === 0) continue
-      this.#commitStartedAtMs = performance.now()
+      this.#commitStartedAtMs = this.#clock.steadyMs()
       const outcome = await this.#commit(group)
       this.#commitStartedAtMs = undefined
       for (const entry of group) entry.settle(outcome)
@@ -315,7 +320,7 @@ export class SegmentWriter {
     if (!isOurs || !segment.file.isLinked()) {
       // Another may be writing this very file, or have made one of this name: neither cut nor delete it.
       await segment.file.close().catch(() => undefined)
-      if (!isOurs) this.#closed.push(toClosed(segment))
+      if (!isOurs) this.#closed.push(this.#toClosed(segment))
       return
     }
     const isEmpty = segment.bytes <= fileHeaderBytes
@@ -323,7 +328,7 @@ export class SegmentWriter {
     await segment.file.truncate(segment.bytes).catch(() => undefined)
     await segment.file.close().catch(() => undefined)
     if (isEmpty) await this.#settings.fs.unlink(segment.path).catch(() => undefined)
-    else this.#closed.push(toClosed(segment))
+    else this.#closed.push(this.#toClosed(segment))
     // The name of an empty segment that could not be removed must not be used again.
     if (this.#nextOffset === segment.firstOffset) this.#nextOffset += 1
   }
@@ -334,7 +339,7 @@ export class SegmentWriter {
       const isFull = active.bytes > fileHeaderBytes && active.bytes + bytes > this.#settings.segmentBytes
       if (!isFull) return active
       this.#active = undefined
-      this.#closed.push(toClosed(active))
+      this.#closed.push(this.#toClosed(active))
       await active.file.close().catch(() => undefined)
     }
     this.#active = await this.#create()
@@ -365,7 +370,7 @@ export class SegmentWriter {
 
   async #checkSpace(bytes: number): Promise<void> {
     const { fs, directory, diskReserveBytes } = this.#settings
-    const nowMs = performance.now()
+    const nowMs = this.#clock.steadyMs()
     const isFresh =
       nowMs - this.#spaceCheckedAtMs < limits.diskCheckMs &&
       this.#bytesSinceSpaceCheck + bytes < limits.diskCheckBytes
@@ -397,7 +402,12 @@ export class SegmentWriter {
     // The last segment with records says where the offsets go on, and stays.
     const activeBytes = this.#active?.bytes ?? 0
     const isFollowed = activeBytes > fileHeaderBytes
-    this.#retaining ??= deleteExpired(this.#settings, this.#closed, activeBytes, isFollowed)
+    this.#retaining ??= deleteExpired(
+      { ...this.#settings, clock: this.#clock },
+      this.#closed,
+      activeBytes,
+      isFollowed,
+    )
       .then((deleted) => {
         this.#closed = this.#closed.filter((segment) => !deleted.has(segment.firstOffset))
       })
@@ -405,10 +415,10 @@ export class SegmentWriter {
         this.#retaining = undefined
       })
   }
-}
 
-function toClosed({ firstOffset, bytes }: ActiveSegment): ClosedSegment {
-  return { firstOffset, bytes, modifiedMs: Date.now() }
+  #toClosed({ firstOffset, bytes }: ActiveSegment): ClosedSegment {
+    return { firstOffset, bytes, modifiedMs: this.#clock.wallMs() }
+  }
 }
 
 /** The permanent error with which `append` refuses a record, or undefined when it takes it. */

@@ -12,8 +12,7 @@
 import { join } from 'node:path'
 import { crc32c } from '@node-rs/crc32'
 import { limits } from '../limits.ts'
-import { type FileSystem, fileErrorCode } from '../segment/file-system.ts'
-import { writeAll } from '../segment/recovery.ts'
+import { type FileSystem, fileErrorCode, writeAll } from '../segment/file-system.ts'
 
 const cursorName = 'cursor'
 const pattern = /^(guidepost spool cursor 1\noffset (\d{1,16})\n)crc32c ([0-9a-f]{8})\n$/

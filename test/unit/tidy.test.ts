@@ -24,6 +24,7 @@ const LAYERS = [
   'wire',
   'telemetry',
   'config',
+  'clock.ts',
   'limits.ts',
   'errors.ts',
 ]
