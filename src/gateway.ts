@@ -81,10 +81,19 @@ export class Gateway {
   /** Takes over rules and limits; says what only a restart can change. */
   reload(config: Config): void {
     const fixed = (of: Config): string =>
-      JSON.stringify([of.bus, of.spool, of.listeners, of.admin, of.metrics, of.logging, topicsOf(of)])
+      JSON.stringify([
+        of.bus,
+        of.workers,
+        of.spool,
+        of.listeners,
+        of.admin,
+        of.metrics,
+        of.logging,
+        topicsOf(of),
+      ])
     if (fixed(config) !== fixed(this.#config)) {
       this.#log.warn(
-        'bus, spool, listeners, admin, metrics, logging, and which receivers are on and what they write, keep their old configuration until a restart',
+        'bus, workers, spool, listeners, admin, metrics, logging, and which receivers are on and what they write, keep their old configuration until a restart',
       )
     }
     this.#config = { ...this.#config, guid: config.guid, receivers: config.receivers, limits: config.limits }

@@ -293,6 +293,26 @@ export const limits = {
   logThrottleMs: 10_000,
   /** Kinds of log line that are throttled apart from each other; beyond it, the oldest is forgotten. */
   logThrottleKeysMax: 1_000,
+
+  // ---- workers ----------------------------------------------------------------------------------------------
+  /** Processes that share the ports. */
+  workersMax: 64,
+  /** Those that are started unless the configuration says how many, on a machine with as many cores. */
+  workersDefaultMax: 4,
+  /** Milliseconds between two reports of a worker: how it is, and what it has counted. */
+  workerReportMs: 1_000,
+  /** Milliseconds without a report after which a worker counts as hung, and is ended and started again. */
+  workerSilentMsMax: 20_000,
+  /** Milliseconds that a scrape waits for the report of a worker; then the last one serves. */
+  workerScrapeMsMax: 1_000,
+  /** Milliseconds before a worker that died again is started again, doubling from a hundredth of it. */
+  workerRestartMsMax: 10_000,
+  /** Milliseconds that a worker must have served before its death counts as the first one. */
+  workerSteadyMs: 60_000,
+  /** Starts of one worker that may fail in succession; then the program ends. */
+  workerStartsFailedMax: 8,
+  /** Milliseconds beyond those of its drain after which a worker that has not ended is ended. */
+  workerEndMsMax: 3_000,
 } as const
 
 export type Limits = { readonly [K in keyof typeof limits]: number }
@@ -329,6 +349,7 @@ const relations: readonly [boolean, string][] = [
     limits.kafkaRetriesMax * limits.kafkaRetryMsMax < limits.appendMsMax,
     'repeats must end before the deadline',
   ],
+  [limits.workerSilentMsMax > 5 * limits.workerReportMs, 'a worker that is late with a report is not hung'],
   [limits.appendMsMax < limits.drainMsMax, 'a drain must outlast one append'],
 ]
 for (const [holds, why] of relations) {

@@ -5,6 +5,8 @@
 
 export interface Config {
   readonly bus: BusConfig
+  /** Processes that share the ports; 1 for a log. */
+  readonly workers: number
   /** Undefined: off, or the bus needs none. */
   readonly spool: SpoolConfig | undefined
   readonly listeners: ListenersConfig

@@ -3,6 +3,7 @@
  * nothing else; never throws for anything that a user wrote.
  */
 import { readFileSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { limits } from '../limits.ts'
 import { type BusUrl, parseBusUrl } from './bus-url.ts'
@@ -34,6 +35,7 @@ import type { Path, Report } from './report.ts'
 import { schema, type Written } from './schema.ts'
 import { walk } from './schema-nodes.ts'
 import { warnSlowPatterns } from './slow-patterns.ts'
+import { inflightBytesOf, workersOf } from './workers.ts'
 
 /** One thing that is wrong. */
 export interface Problem {
@@ -54,6 +56,8 @@ export interface LoadOptions {
   readonly overrides?: { readonly bus?: string | undefined; readonly guid?: string | undefined } | undefined
   /** What relative names are taken from; the process's unless given. */
   readonly cwd?: string | undefined
+  /** Cores that this process may use, its container's bound included; the machine's unless given. */
+  readonly cores?: number | undefined
 }
 
 export type LoadResult =
@@ -150,13 +154,17 @@ class Loading {
     const complete = bus === undefined ? undefined : this.#bus(bus, written)
     if (complete === undefined) return undefined
     const { metrics, logging, admin } = written
+    const isBounded = isSet('limits', 'inflightBytes')
+    const cores = this.#options.cores ?? availableParallelism()
+    const workers = workersOf(written, complete.kind, isBounded, cores)
     return {
       bus: complete,
+      workers,
       spool: complete.kind === 'kafka' ? this.#spool(written) : undefined,
       ...served(written, rules, (name) => this.#inFolder(name)),
       admin: admin && listener(admin, written),
       guid: this.#guid(written.guid),
-      limits: written.limits,
+      limits: { ...written.limits, inflightBytes: inflightBytesOf(written, workers, isBounded) },
       metrics,
       logging,
     }

@@ -75,14 +75,15 @@ function readScalar(option: Scalar, value: unknown, report: Report): unknown {
 function readInteger(option: Scalar & { type: 'integer' }, value: unknown, report: Report): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
     const inText = typeof value === 'string' ? /^\d+$/.exec(value)?.[0] : undefined
-    const hint = inText === undefined ? `Such as ${option.default}.` : `Without quotes: ${inText}.`
+    const hint =
+      inText === undefined ? `Such as ${option.default ?? option.min}.` : `Without quotes: ${inText}.`
     report([], `must be a whole number (${option.unit}), not ${show(value)}`, hint)
   } else if (value < option.min || value > option.max) {
     report([], `must be from ${option.min} to ${option.max} (${option.unit}), not ${value}`)
   } else {
     return value
   }
-  return option.default
+  return option.default ?? option.min
 }
 
 function readBytes(option: Scalar & { type: 'bytes' }, value: unknown, report: Report): number {

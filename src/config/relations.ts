@@ -1,7 +1,8 @@
 /** What single options cannot know: contradictions between two of them. Each names both. */
-import { checkReach, reachOf } from './reach.ts'
+import { checkReach } from './reach.ts'
 import type { Path, Report } from './report.ts'
 import type { Written } from './schema.ts'
+import { largestRequests } from './workers.ts'
 
 export interface Facts {
   readonly written: Written
@@ -15,6 +16,7 @@ export interface Facts {
 
 export function checkRelations(facts: Facts, problem: Report, warn: Report): void {
   checkBus(facts, problem, warn)
+  checkWorkers(facts, problem, warn)
   checkSizes(facts, problem)
   checkSasl(facts, problem, warn)
   checkTls(facts, problem)
@@ -34,7 +36,8 @@ function checkBus({ busKind, busOrigin, inFile, written }: Facts, problem: Repor
   problem([unused], `has no effect, since bus is ${shown}`, `Set ${write}, or remove ${unused}.`)
 }
 
-function checkSizes({ busKind, written }: Facts, problem: Report): void {
+function checkSizes(facts: Facts, problem: Report): void {
+  const { busKind, written } = facts
   const { kafka, limits, log } = written
   const atMost = (path: Path, value: number, other: string, bound: number, why: string) => {
     if (value <= bound) return
@@ -52,19 +55,35 @@ function checkSizes({ busKind, written }: Facts, problem: Report): void {
     const why = 'retention deletes whole segments'
     atMost(['log', 'segmentBytes'], log.segmentBytes, 'log.retentionBytes', log.retentionBytes, why)
   }
-  const half = `more than half of limits.inflightBytes, which is ${limits.inflightBytes}: a request and its records must fit together`
-  const { listeners } = reachOf(written)
-  const isGrpcOn = listeners.has('otlpGrpc') || listeners.has('jaegerGrpc')
-  for (const name of [
-    'bodyBytes',
-    'inflatedBytes',
-    ...(isGrpcOn ? ['messageBytes' as const] : []),
-  ] as const) {
-    if (limits[name] * 2 <= limits.inflightBytes) continue
-    problem(['limits', name], `is ${limits[name]}, ${half}`, 'Lower it, or raise limits.inflightBytes.')
-  }
+  checkLargest(facts, problem)
   const drain = 'a drain must outlast one append'
   atMost(['limits', 'appendMs'], limits.appendMs, 'limits.drainMs', limits.drainMs, drain)
+}
+
+/** The largest request and its records must fit the memory that one process has for what is in flight. */
+function checkLargest({ written, busKind, isSet }: Facts, problem: Report): void {
+  const { limits, workers = 1 } = written
+  // Where the bound is not set it grows with the workers.
+  const isShared = workers > 1 && busKind === 'kafka' && isSet('limits', 'inflightBytes')
+  const bytes = isShared ? Math.floor(limits.inflightBytes / workers) : limits.inflightBytes
+  const which = isShared ? `${bytes} for each of ${workers} workers` : String(bytes)
+  for (const name of largestRequests(written)) {
+    if (limits[name] * 2 <= bytes) continue
+    problem(
+      ['limits', name],
+      `is ${limits[name]}, more than half of limits.inflightBytes, which is ${which}: a request and its records must fit together`,
+      `Lower it${isShared ? ' or workers' : ''}, or raise limits.inflightBytes.`,
+    )
+  }
+}
+
+function checkWorkers({ written, busKind, busOrigin, inFile }: Facts, problem: Report, warn: Report): void {
+  const { workers } = written
+  if (workers === undefined || workers === 1 || busKind !== 'log') return
+  const shown = busOrigin === 'default' ? `${written.bus} unless set` : written.bus
+  const message = `is ${workers}, and the bus is ${shown}: a log has one writer`
+  if (busOrigin === 'override' && inFile('workers')) warn(['workers'], `${message}, so there is one worker`)
+  else problem(['workers'], message, 'Set workers: 1, or bus: kafka://host:9092.')
 }
 
 function checkSasl({ written: { kafka } }: Facts, problem: Report, warn: Report): void {

@@ -24,7 +24,9 @@ export interface StringOption extends Common {
 export interface IntegerOption extends Common {
   readonly type: 'integer'
   readonly unit: string
-  readonly default: number
+  readonly default?: number
+  /** How a default is written that depends on other options, for the manual. */
+  readonly defaultText?: string
   readonly min: number
   readonly max: number
 }
@@ -91,7 +93,7 @@ export type Value<Node> = Node extends { readonly type: 'block'; readonly keys: 
       : Node extends { readonly type: 'string' }
         ? Or<Node, string>
         : Node extends { readonly type: 'integer' | 'bytes' }
-          ? number
+          ? Or<Node, number>
           : Node extends { readonly type: 'boolean' }
             ? boolean
             : undefined

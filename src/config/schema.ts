@@ -10,6 +10,8 @@ import { receiversBlock } from './schema-receivers.ts'
 
 const secondMs = 1_000
 const hourMs = 3_600 * secondMs
+const totalsDoc =
+  '`limits.inflightBytes`, `limits.connections`, `spool.bytesMax` and `spool.drainBytesPerSecond` are totals, of which each has an equal share.'
 
 export const schema = {
   type: 'block',
@@ -34,6 +36,15 @@ export const schema = {
         port: { ...port, default: 10_001, doc: portDoc },
         host: listenerKeys.host,
       },
+    },
+    workers: {
+      type: 'integer',
+      unit: 'processes',
+      min: 1,
+      max: limits.workersMax,
+      defaultText: 'one for each core, at most 4; 1 for a `log:` bus',
+      doc: `Processes that share the ports, each with its own connections to the bus and its own spool (docs/workers.md). Only for a \`kafka:\` bus: a log has one writer. ${totalsDoc} Unless set, no more than \`limits.inflightBytes\` has room for.`,
+      neighbour: 'limits.inflightBytes',
     },
     guid: guidBlock,
     receivers: receiversBlock,
@@ -313,7 +324,7 @@ export const schema = {
           default: limits.inflightBytesMax,
           min: 1 * MiB,
           max: 64 * GiB,
-          doc: 'Everything in flight: bodies being read and records waiting for the bus. Over it: 503 with Retry-After, in gRPC UNAVAILABLE with RetryInfo.',
+          doc: 'Everything in flight: bodies being read and records waiting for the bus. Over it: 503 with Retry-After, in gRPC UNAVAILABLE with RetryInfo. With more than two workers it is at least what the largest request of each needs, unless it is set.',
           neighbour: 'limits.inflatedBytes',
         },
         connections: {

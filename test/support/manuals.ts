@@ -108,7 +108,8 @@ function valueText(option: Option): string {
 }
 
 function defaultText(option: Option): string {
-  if (option.type === 'custom') return option.defaultText ?? ''
+  if ((option.type === 'custom' || option.type === 'integer') && option.defaultText) return option.defaultText
+  if (option.type === 'custom') return ''
   if (option.type === 'bytes') return formatBytes(option.default)
   return 'default' in option && option.default !== undefined ? `\`${option.default}\`` : ''
 }

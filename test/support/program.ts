@@ -58,7 +58,8 @@ export class Program {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
       // Without a spool unless a test wants one: it would lie in the working directory, which they share.
-      env: { ...foreignEnvironment(), ...anyPorts, ...options.env },
+      // One process unless a test wants more, whatever the machine has.
+      env: { ...foreignEnvironment(), GUIDEPOST_WORKERS: '1', ...anyPorts, ...options.env },
     })
     const logs: LogLine[] = []
     for (const stream of [child.stdout, child.stderr]) {

@@ -25,7 +25,8 @@ test('every default is one that may be written', () => {
   for (const [path, option] of walk(schema)) {
     const where = path.join('.')
     if (option.type === 'integer' || option.type === 'bytes') {
-      assert.ok(option.default >= option.min && option.default <= option.max, where)
+      const value: number = option.default ?? option.min
+      assert.ok(value >= option.min && value <= option.max, where)
     }
     if (option.type === 'string' && option.default !== undefined) {
       assert.ok(option.pattern?.test(option.default) ?? true, where)

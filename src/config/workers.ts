@@ -1,0 +1,63 @@
+/**
+ * How many processes share the ports, and what each of them has of the bounds that an operator gives for all together.
+ */
+import { limits } from '../limits.ts'
+import type { Config } from './config.ts'
+import { reachOf } from './reach.ts'
+import type { Written } from './schema.ts'
+
+type LargestRequest = 'bodyBytes' | 'inflatedBytes' | 'messageBytes'
+
+/** The bounds of a whole request that hold for what is on. */
+export function largestRequests(written: Written): readonly LargestRequest[] {
+  const { listeners } = reachOf(written)
+  const isGrpcOn = listeners.has('otlpGrpc') || listeners.has('jaegerGrpc')
+  return ['bodyBytes', 'inflatedBytes', ...(isGrpcOn ? (['messageBytes'] as const) : [])]
+}
+
+/** Bytes in flight with which the largest request and its records fit together. */
+function inflightBytesMin(written: Written): number {
+  return 2 * Math.max(...largestRequests(written).map((name) => written.limits[name]))
+}
+
+/**
+ * The processes to start. `isBounded`: the operator has set `limits.inflightBytes`, and then no more are started by
+ * themselves than it has room for. `cores`: those that this process may use.
+ */
+export function workersOf(
+  written: Written,
+  busKind: 'log' | 'kafka',
+  isBounded: boolean,
+  cores: number,
+): number {
+  if (busKind === 'log') return 1
+  if (written.workers !== undefined) return written.workers
+  const fitting = Math.floor(written.limits.inflightBytes / inflightBytesMin(written))
+  const most = Math.min(cores, limits.workersDefaultMax, isBounded ? fitting : Number.POSITIVE_INFINITY)
+  return Math.max(1, most)
+}
+
+/** Bytes in flight of all workers together. */
+export function inflightBytesOf(written: Written, workers: number, isBounded: boolean): number {
+  const { inflightBytes } = written.limits
+  return isBounded ? inflightBytes : Math.max(inflightBytes, workers * inflightBytesMin(written))
+}
+
+/** The configuration of one of `count` workers: of each bound that is a total it has an equal share. */
+export function shareOf(config: Config, count: number): Config {
+  const { limits: whole, spool } = config
+  const share = (total: number): number => Math.floor(total / count)
+  return {
+    ...config,
+    limits: {
+      ...whole,
+      inflightBytes: share(whole.inflightBytes),
+      connections: Math.ceil(whole.connections / count),
+    },
+    spool: spool && {
+      ...spool,
+      bytesMax: share(spool.bytesMax),
+      drainBytesPerSecond: share(spool.drainBytesPerSecond),
+    },
+  }
+}
