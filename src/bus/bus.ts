@@ -37,6 +37,8 @@ export interface BusRecord {
   readonly encoding: Encoding
   /** Items in the value (series, metadata entries, spans …), at least 1. */
   readonly items: number
+  /** Under which receiver its items are counted; no part of what the bus stores. */
+  readonly receiver?: string
   /** Unique for each record; a consumer drops what it has seen. */
   readonly batchId: string
   /** Unix milliseconds at which the first of its bytes was received; also the record's timestamp. */

@@ -132,11 +132,9 @@ export class Intake {
     if (submission === undefined) return this.refuse(overloaded(this.budget), 'overloaded')
     for (const { owner, items } of source.records) owner.received.value += items
     for (const { reason, count, owner } of source.refused) {
-      const { ledger } = metrics
-      const received = owner?.received ?? ledger.received(this.receiver, signal, UNKNOWN)
-      const rejected = owner?.rejected(reason) ?? ledger.rejected(this.receiver, signal, reason, UNKNOWN)
-      received.value += count
-      rejected.value += count
+      const books = owner ?? metrics.ledger.account(this.receiver, signal, UNKNOWN)
+      books.received.value += count
+      books.rejected(reason).value += count
     }
     return submission
   }

@@ -9,6 +9,8 @@ import type { Submission } from './submission.ts'
 /** Whose items they are. The stamp's `Guid` is one. */
 export interface Owner {
   readonly text: string
+  /** Which receiver's books they are in. */
+  readonly receiver: string
   readonly published: Cell
   readonly deadLettered: Cell
   /** Items given back to their senders, by the code of the failure. */

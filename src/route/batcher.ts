@@ -264,6 +264,7 @@ export class Batcher {
     return {
       topic: destination.topic,
       guid: batch.owner.text,
+      receiver: batch.owner.receiver,
       encoding: batch.encoding,
       items: batch.items,
       batchId: this.#batchId(),

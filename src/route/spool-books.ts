@@ -1,14 +1,14 @@
 /**
  * The books of what is spooled. An item is `spooled` from the moment at which its record is durable in the spool until it
- * is on the bus, and `published` from then on. What an earlier run left was received by that run: here it is counted as
- * received by `spool`, so that the sides stay equal.
+ * is on the bus, and `published` from then on, each time under the receiver that it came by. What an earlier run left was
+ * received by that run: here it is counted as received by `spool`, and leaves under that, so that the sides stay equal.
  */
 import type { BusRecord, Topic } from '../bus/bus.ts'
-import type { Ledger, Signal } from '../telemetry/ledger.ts'
+import type { Account, Ledger, Signal } from '../telemetry/ledger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
 /** The receiver under which the records of an earlier run are counted. */
-const receiver = 'spool'
+const earlierRun = 'spool'
 
 /** Of a dead letter nobody knows; it was counted when it became one. */
 const signals: Readonly<Record<Topic, Signal | undefined>> = {
@@ -20,7 +20,7 @@ const signals: Readonly<Record<Topic, Signal | undefined>> = {
   dead_letters: undefined,
 }
 
-type Counted = Pick<BusRecord, 'topic' | 'guid' | 'items'>
+type Counted = Pick<BusRecord, 'topic' | 'guid' | 'items' | 'receiver'>
 
 export class SpoolBooks {
   readonly #metrics: Metrics
@@ -31,33 +31,42 @@ export class SpoolBooks {
     this.#ledger = metrics.ledger
   }
 
+  /** It is durable in the spool, and its sender is told so. */
   spooled(record: Counted): void {
-    const { topic, guid, items } = record
-    const signal = signals[topic]
-    if (signal !== undefined) this.#ledger.spooled(signal, guid).value += items
-    this.#metrics.spoolWritten(items)
+    const account = this.#account(record)
+    if (account !== undefined) account.spooled.value += record.items
+    this.#metrics.spoolWritten(record.items)
   }
 
+  /**
+   * It is in the spool and nobody counts it: an earlier run left it, or its sender was told that it failed, and will send
+   * it once more.
+   */
   adopted(record: Counted): void {
-    const signal = signals[record.topic]
-    if (signal !== undefined) this.#ledger.received(receiver, signal, record.guid).value += record.items
+    const account = this.#account(record)
+    if (account !== undefined) account.received.value += record.items
     this.spooled(record)
   }
 
   delivered(record: Counted): void {
-    this.#leave(record, (signal) => this.#ledger.published(signal, record.guid))
+    this.#leave(record, 'published')
   }
 
   deadLettered(record: Counted): void {
-    this.#leave(record, (signal) => this.#ledger.deadLettered(signal, record.guid))
+    this.#leave(record, 'deadLettered')
   }
 
-  #leave({ topic, guid, items }: Counted, side: (signal: Signal) => { value: number }): void {
-    const signal = signals[topic]
-    if (signal !== undefined) {
-      this.#ledger.spooled(signal, guid).value -= items
-      side(signal).value += items
+  #leave(record: Counted, side: 'published' | 'deadLettered'): void {
+    const account = this.#account(record)
+    if (account !== undefined) {
+      account.spooled.value -= record.items
+      account[side].value += record.items
     }
-    this.#metrics.spoolDelivered(items)
+    this.#metrics.spoolDelivered(record.items)
+  }
+
+  #account({ topic, guid, receiver = earlierRun }: Counted): Account | undefined {
+    const signal = signals[topic]
+    return signal === undefined ? undefined : this.#ledger.account(receiver, signal, guid)
   }
 }

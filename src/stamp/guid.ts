@@ -3,7 +3,7 @@
  * cells in the ledger. One table for each receiver.
  */
 import { limits } from '../limits.ts'
-import type { Cell, Ledger, Signal } from '../telemetry/ledger.ts'
+import type { Account, Cell, Ledger, Signal } from '../telemetry/ledger.ts'
 
 /** Design: `[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?`. The kernel's `isGuid` is the same rule over bytes. */
 const guidPattern = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/
@@ -16,22 +16,24 @@ export class Guid {
   readonly text: string
   /** The label or attribute under which it is stamped. */
   readonly name: string
+  readonly receiver: string
   readonly received: Cell
   readonly published: Cell
   readonly deadLettered: Cell
   /** Its slot in the request at hand, valid when `slotRequest` is that request's number. */
   slot = 0
   slotRequest = 0
-  readonly #rejected: (reason: string) => Cell
+  readonly #account: Account
   #bytes: Buffer | undefined
 
   constructor(text: string, { name, receiver, signal, ledger }: GuidTableOptions) {
     this.text = text
     this.name = name
-    this.received = ledger.received(receiver, signal, text)
-    this.published = ledger.published(signal, text)
-    this.deadLettered = ledger.deadLettered(signal, text)
-    this.#rejected = (reason) => ledger.rejected(receiver, signal, reason, text)
+    this.receiver = receiver
+    this.#account = ledger.account(receiver, signal, text)
+    this.received = this.#account.received
+    this.published = this.#account.published
+    this.deadLettered = this.#account.deadLettered
   }
 
   get bytes(): Buffer {
@@ -41,7 +43,7 @@ export class Guid {
 
   /** Items given back to their senders, by reason. */
   rejected(reason: string): Cell {
-    return this.#rejected(reason)
+    return this.#account.rejected(reason)
   }
 }
 

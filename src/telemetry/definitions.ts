@@ -20,12 +20,12 @@ export const definitions = {
     type: 'counter',
     help: 'Items (series, metadata entries, spans …) that arrived in requests that could be read.',
     labels: ['receiver', 'signal', 'guid'],
-    note: 'For each guid and signal, received = published + spooled + rejected + dead-lettered, once nothing is in flight. A sender that is told to retry sends the same items again, and they are counted again.',
+    note: 'For each receiver, signal and guid, received = published + spooled + rejected + dead-lettered, once nothing is in flight; `guidepost inspect --ledger` checks it. A sender that is told to retry sends the same items again, and they are counted again.',
   },
   guidepost_published_items_total: {
     type: 'counter',
     help: 'Items that are durable on the bus.',
-    labels: ['signal', 'guid'],
+    labels: ['receiver', 'signal', 'guid'],
     note: 'Its rate beside that of received items is the first thing to look at.',
   },
   guidepost_rejected_items_total: {
@@ -37,14 +37,14 @@ export const definitions = {
   guidepost_dead_lettered_items_total: {
     type: 'counter',
     help: 'Items that no record could hold and that went to the topic dead_letters.',
-    labels: ['signal', 'guid'],
+    labels: ['receiver', 'signal', 'guid'],
     note: 'Should stay at zero. The log names what it was.',
   },
   guidepost_spooled_items: {
     type: 'gauge',
     help: 'Items that are durable in the spool and not yet on the bus.',
-    labels: ['signal', 'guid'],
-    note: 'Should be zero while Kafka is well. What an earlier run left is counted as received by the receiver `spool`.',
+    labels: ['receiver', 'signal', 'guid'],
+    note: 'Should be zero while Kafka is well. What an earlier run left is counted as received by the receiver `spool`, and leaves under it.',
   },
   guidepost_spool_bytes: {
     type: 'gauge',
@@ -66,7 +66,7 @@ export const definitions = {
   },
   guidepost_refused_requests_total: {
     type: 'counter',
-    help: 'Requests refused as a whole, by reason.',
+    help: 'Requests refused as a whole and datagrams lost, by reason.',
     labels: ['receiver', 'reason'],
     note: 'Most are refused before their items are known, so that nobody could count those. A request that is answered 503 because of the bus counts here as well, while its items are in `guidepost_rejected_items_total`: do not add the two.',
   },

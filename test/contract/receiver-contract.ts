@@ -1,7 +1,7 @@
 /**
  * What every receiver keeps: items with unique ids are sent while the bus fails in every way it can, and each id is
  * either answered as durable and on the bus, or refused to its sender. Nothing is in flight afterwards, and the books
- * are even for each guid and signal.
+ * are even for each receiver, signal and guid.
  */
 import assert from 'node:assert/strict'
 import test from 'node:test'

@@ -69,7 +69,7 @@ for (const [version, build, content] of [
       const ids = stored.flatMap(read).map(({ id }) => id)
       assert.equal(new Set(ids).size, 300)
       const ledger = assertLedger(await fixture.samples())
-      assert.equal(ledger.get('metrics team-b')?.received, 200)
+      assert.equal(ledger.get('remote_write metrics team-b')?.received, 200)
     } finally {
       await fixture.close()
     }
@@ -92,7 +92,7 @@ test('what has no form in OTLP is received and rejected by its reason, and the r
     assert.equal((await post(fixture.port, body)).status, 204)
     assert.deepEqual(fixture.bus.stored.flatMap(read), [{ guid: 'team-a', id: 'new' }])
     const samples = await fixture.samples()
-    const entry = assertLedger(samples).get('metrics team-a')
+    const entry = assertLedger(samples).get('remote_write metrics team-a')
     assert.deepEqual([entry?.received, entry?.published, entry?.rejected], [2, 1, 1])
     const reasons = samples.filter(({ name }) => name === 'guidepost_rejected_items_total')
     assert.deepEqual(

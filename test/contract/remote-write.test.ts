@@ -82,7 +82,7 @@ for (const [version, build, content] of versions) {
         ['good-1', 'good-2'],
       )
       const ledger = assertLedger(await fixture.samples())
-      assert.equal(ledger.get('metrics ')?.rejected, 1)
+      assert.equal(ledger.get('remote_write metrics ')?.rejected, 1)
 
       // What cannot be taken now is a reason to send everything again, the bad series too.
       fixture.bus.fate = () => 'retry'

@@ -26,13 +26,13 @@ const received = 'guidepost_received_items_total'
 const published = 'guidepost_published_items_total'
 const running = await Running.start({ after }, { env: otlpPorts })
 
-/** What each signal's counters say, as `[received by OTLP, published]`. */
+/** What each signal's counters say, of OTLP as `[received, published]`. */
 async function counted(): Promise<Record<OtlpSignal, [number, number]>> {
   const entries = otlpSignals.map(async (signal) => [
     signal,
     [
       await running.counter(received, { receiver: 'otlp', signal }),
-      await running.counter(published, { signal }),
+      await running.counter(published, { receiver: 'otlp', signal }),
     ],
   ])
   return Object.fromEntries(await Promise.all(entries)) as Record<OtlpSignal, [number, number]>

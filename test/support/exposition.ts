@@ -39,7 +39,7 @@ export interface LedgerEntry {
   deadLettered: number
 }
 
-/** For each `signal guid` what came and what became of it. The first number is the sum of the others, when idle. */
+/** For each `receiver signal guid` what came and what became of it. The first number is the sum of the others, when idle. */
 export function ledgerOf(samples: readonly Sample[]): Map<string, LedgerEntry> {
   const sides: Record<string, keyof LedgerEntry> = {
     guidepost_received_items_total: 'received',
@@ -52,7 +52,7 @@ export function ledgerOf(samples: readonly Sample[]): Map<string, LedgerEntry> {
   for (const { name, labels, value } of samples) {
     const side = sides[name]
     if (side === undefined) continue
-    const key = `${labels['signal'] ?? ''} ${labels['guid'] ?? ''}`
+    const key = ['receiver', 'signal', 'guid'].map((label) => labels[label] ?? '').join(' ')
     const entry = ledger.get(key) ?? { received: 0, published: 0, spooled: 0, rejected: 0, deadLettered: 0 }
     entry[side] += value
     ledger.set(key, entry)

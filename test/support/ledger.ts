@@ -1,4 +1,4 @@
-/** Nothing is lost in silence: for each guid and signal, received = published + spooled + rejected + dead-lettered. */
+/** Nothing is lost in silence: for each receiver, signal and guid, received = published + spooled + rejected + dead-lettered. */
 import assert from 'node:assert/strict'
 import { type LedgerEntry, ledgerOf, type Sample } from './exposition.ts'
 

@@ -19,6 +19,8 @@ export interface DrainSettings {
   readonly spool: Spool
   readonly bus: Bus
   readonly bytesPerSecond: number
+  /** The offset from which on records are of this run; see `toBusRecord`. */
+  readonly ownFrom: number
   /** The bus has it. */
   readonly delivered: (record: BusRecord) => void
   /** The bus refuses it for good. Undefined: it is taken care of. Otherwise it is tried again. */
@@ -131,7 +133,7 @@ export class Drain {
       if (parsed === undefined) break
       end = parsed.offset + 1
       bytes += parsed.value.length
-      const record = toBusRecord(parsed)
+      const record = toBusRecord(parsed, parsed.offset >= this.#settings.ownFrom)
       if (record !== undefined) spooled.push({ record, offset: parsed.offset })
       else {
         this.#settings.spool.setAside(reader.path)

@@ -143,6 +143,7 @@ export class SpooledBus implements Bus {
       spool,
       bus,
       bytesPerSecond: this.#config.drainBytesPerSecond,
+      ownFrom: spool.end,
       delivered,
       refused,
       handOver: (isNear) => this.#handOver(isNear),
@@ -370,7 +371,7 @@ export class SpooledBus implements Bus {
         for (let next = await reader.next(); next !== undefined; next = await reader.next()) {
           if (next.offset >= end || !this.#isOpen) break
           from = next.offset + 1
-          const record = toBusRecord(next)
+          const record = toBusRecord(next, false)
           if (record === undefined) continue
           this.#keys.add(keyOf(record))
           accounts.adopted(record)

@@ -1,12 +1,13 @@
 /**
- * A bus record as a spool keeps it. A segment has no place for the topic and for the sender's lane: they go into further
- * headers under names of their own, and are taken out again before the record goes on.
+ * A bus record as a spool keeps it. A segment has no place for the topic, for the sender's lane and for whose books it is
+ * in: they go into further headers under names of their own, and are taken out again before the record goes on.
  */
 import type { ParsedRecord, SegmentRecord } from '../../segment/format.ts'
 import type { BusRecord, Encoding, Topic } from '../bus.ts'
 
 const topicHeader = 'guidepost-spool-topic'
 const senderHeader = 'guidepost-spool-sender'
+const receiverHeader = 'guidepost-spool-receiver'
 
 const topics: Readonly<Record<Topic, true>> = {
   otlp_spans: true,
@@ -31,19 +32,36 @@ export function keyOf({ topic, guid, sender }: BusRecord): string {
 
 /** The value is borrowed. */
 export function toSegmentRecord(record: BusRecord): SegmentRecord {
-  const { guid, encoding, items, batchId, receivedAtMs, value, topic, sender } = record
-  const headers = { ...record.headers, [topicHeader]: topic, [senderHeader]: String(sender) }
+  const { guid, encoding, items, batchId, receivedAtMs, value, topic, sender, receiver } = record
+  const headers = {
+    ...record.headers,
+    [topicHeader]: topic,
+    [senderHeader]: String(sender),
+    ...(receiver !== undefined && { [receiverHeader]: receiver }),
+  }
   return { guid, encoding, items, batchId, receivedAtMs, value, headers }
 }
 
-/** With a copy of the value. Undefined when it was not written by a spool, or by a later version with other topics. */
-export function toBusRecord(parsed: ParsedRecord): BusRecord | undefined {
+/**
+ * With a copy of the value. Undefined when it was not written by a spool, or by a later version with other topics.
+ * `isOwn`: it was spooled by this run; what an earlier one left has no receiver, since the books of its receiver ended
+ * with that run.
+ */
+export function toBusRecord(parsed: ParsedRecord, isOwn: boolean): BusRecord | undefined {
   const { guid, encoding, items, batchId, receivedAtMs } = parsed
-  const { [topicHeader]: topic = '', [senderHeader]: sender = '', ...headers } = parsed.headers ?? {}
+  const {
+    [topicHeader]: topic = '',
+    [senderHeader]: sender = '',
+    [receiverHeader]: receiver,
+    ...headers
+  } = parsed.headers ?? {}
   if (!isTopic(topic) || !isEncoding(encoding) || !/^\d{1,15}$/.test(sender)) return undefined
   const value = Buffer.from(parsed.value)
-  const record = { topic, guid, encoding, items, batchId, receivedAtMs, sender: Number(sender), value }
-  return Object.keys(headers).length === 0 ? record : { ...record, headers }
+  return {
+    ...{ topic, guid, encoding, items, batchId, receivedAtMs, sender: Number(sender), value },
+    ...(isOwn && receiver !== undefined && { receiver }),
+    ...(Object.keys(headers).length > 0 && { headers }),
+  }
 }
 
 function isTopic(text: string): text is Topic {

@@ -36,13 +36,13 @@ async function serve(t: TestContext): Promise<Served> {
 
 test('/metrics is what Prometheus reads', async (t) => {
   const { url, metrics } = await serve(t)
-  metrics.ledger.published('metrics', 'team-a').value = 3
+  metrics.ledger.account('otlp', 'metrics', 'team-a').published.value = 3
   const response = await fetch(`${url}/metrics`)
   assert.equal(response.status, 200)
   assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
   assert.match(
     await response.text(),
-    /^guidepost_published_items_total\{signal="metrics",guid="team-a"\} 3$/m,
+    /^guidepost_published_items_total\{receiver="otlp",signal="metrics",guid="team-a"\} 3$/m,
   )
 })
 

@@ -52,7 +52,7 @@ for (const [version, build, content] of [
       assert.equal(letter?.value.length, recordBytesMax)
       assert.ok(Number(letter?.headers?.['bytes']) > huge.pad.length)
       assert.ok(letter?.value.includes('huge'))
-      const ledger = assertLedger(await fixture.samples()).get('metrics team-a')
+      const ledger = assertLedger(await fixture.samples()).get('remote_write metrics team-a')
       assert.deepEqual([ledger?.published, ledger?.deadLettered], [120, 1])
     } finally {
       await fixture.close()

@@ -17,6 +17,7 @@ function owner(text: string): Books {
   const reasons: Record<string, Cell> = {}
   return {
     text,
+    receiver: 'otlp',
     published: { value: 0 },
     deadLettered: { value: 0 },
     reasons,
