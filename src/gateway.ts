@@ -65,6 +65,7 @@ export class Gateway {
     const config = this.#config
     this.#bus = await this.#openBus(config)
     this.#metrics.setInflightBytes(() => this.#budget.bytes)
+    this.#metrics.setReady(() => this.#readiness().ok)
     await this.#bus.start()
     try {
       await this.#serve(config)
@@ -143,7 +144,7 @@ export class Gateway {
         onEvent: (name) => metrics.event(name),
       },
     )
-    metrics.setSpoolBytes(() => spooled.spoolBytes)
+    metrics.setSpoolBytes(() => spooled.spoolBytes, config.spool.bytesMax)
     return spooled
   }
 

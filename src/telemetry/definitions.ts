@@ -52,6 +52,12 @@ export const definitions = {
     labels: [],
     note: 'At `spool.bytesMax` senders are told to wait. It falls when whole segments are delivered.',
   },
+  guidepost_spool_bytes_max: {
+    type: 'gauge',
+    help: 'Bytes that the spool may take on the disk; 0 when there is none.',
+    labels: [],
+    note: 'As the configuration says it, `spool.bytesMax`.',
+  },
   guidepost_spool_written_items_total: {
     type: 'counter',
     help: 'Items that went into the spool.',
@@ -102,11 +108,17 @@ export const definitions = {
     labels: [],
     note: 'At 0, `/readyz` says why.',
   },
+  guidepost_ready: {
+    type: 'gauge',
+    help: '1 when senders are served, 0 when they are told to wait or to go elsewhere.',
+    labels: [],
+    note: 'What `/readyz` answers. With a spool it stays at 1 while Kafka is away.',
+  },
   guidepost_events_total: {
     type: 'counter',
     help: 'Things worth an operator’s notice that should be rare, by name.',
     labels: ['event'],
-    note: 'Such as a torn tail cut at start, a corrupt record set aside, a producer created anew, or sampling strategies that were read again or could not be (`sampling_reloaded`, `sampling_reload_failed`). The log tells of each.',
+    note: 'All names, with what each means and what to do, are in [runbook.md](runbook.md#events). The log tells of each.',
   },
   guidepost_build_info: {
     type: 'gauge',

@@ -4,6 +4,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { definitions, type MetricName } from './definitions.ts'
+import { type EventName, events } from './events.ts'
 import { Ledger } from './ledger.ts'
 import { version } from './version.ts'
 
@@ -51,9 +52,11 @@ export class Metrics {
   readonly #events: Children<Incrementer>
   #inflightBytes: () => number = () => 0
   #spoolBytes: () => number = () => 0
+  #spoolBytesMax = 0
   readonly #spoolWritten: Children<Incrementer>
   readonly #spoolDelivered: Children<Incrementer>
   #busHealth: () => { readonly up: boolean } = () => ({ up: false })
+  #isReady: () => boolean = () => false
 
   constructor(options: MetricsOptions) {
     this.ledger = new Ledger(options.guidsMax)
@@ -63,11 +66,15 @@ export class Metrics {
     this.#receivedBytes = this.#counter('guidepost_received_bytes_total')
     this.#refusedRequests = this.#counter('guidepost_refused_requests_total')
     this.#events = this.#counter('guidepost_events_total')
+    // From 0 on, since a series that begins at 1 does not rise: `increase()` would miss the first of each.
+    for (const name of Object.keys(events)) this.#events.get(name).inc(0)
     this.#spoolWritten = this.#counter('guidepost_spool_written_items_total')
     this.#spoolDelivered = this.#counter('guidepost_spool_delivered_items_total')
     this.#gauge('guidepost_spool_bytes', () => this.#spoolBytes())
+    this.#gauge('guidepost_spool_bytes_max', () => this.#spoolBytesMax)
     this.#gauge('guidepost_inflight_bytes', () => this.#inflightBytes())
     this.#gauge('guidepost_bus_up', () => (this.#busHealth().up ? 1 : 0))
+    this.#gauge('guidepost_ready', () => (this.#isReady() ? 1 : 0))
     new Gauge({ ...this.#head('guidepost_build_info'), registers: [this.registry] })
       .labels(version, process.versions.node)
       .set(1)
@@ -94,8 +101,8 @@ export class Metrics {
     this.#refusedRequests.get(receiver, reason).inc(count)
   }
 
-  /** A rare event by name, such as `torn_tail`. The name is one of a small fixed set. */
-  event(name: string): void {
+  /** A rare event. */
+  event(name: EventName): void {
     this.#events.get(name).inc()
   }
 
@@ -114,14 +121,20 @@ export class Metrics {
     this.#spoolDelivered.get().inc(items)
   }
 
-  /** Where the bytes of the spool are read at each scrape. */
-  setSpoolBytes(read: () => number): void {
+  /** Where the bytes of the spool are read at each scrape, and what it may hold. */
+  setSpoolBytes(read: () => number, bytesMax: number): void {
     this.#spoolBytes = read
+    this.#spoolBytesMax = bytesMax
   }
 
   /** Where the state of the bus is read at each scrape; down until set. */
   setBusHealth(read: () => { readonly up: boolean }): void {
     this.#busHealth = read
+  }
+
+  /** Where it is read at each scrape whether senders are served; not until set. */
+  setReady(read: () => boolean): void {
+    this.#isReady = read
   }
 
   #head(name: MetricName): { name: string; help: string; labelNames: string[] } {

@@ -1,19 +1,23 @@
 /**
  * The manuals that are made from definitions: docs/configuration.md from the schema, docs/metrics.md from the metric
- * definitions. `node test/support/manuals.ts` writes them; a test proves that they are current.
+ * definitions, in docs/runbook.md the table of events, and the alerts once more as Kubernetes takes them.
+ * `node test/support/manuals.ts` writes them; a test proves that they are current.
  */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { formatBytes } from '../../src/config/bytes.ts'
 import { otherVariables, variableName } from '../../src/config/environment.ts'
 import { schema } from '../../src/config/schema.ts'
 import { type Block, isScalar, type Option, walk } from '../../src/config/schema-nodes.ts'
 import { definitions, type MetricDefinition } from '../../src/telemetry/definitions.ts'
+import { type EventDefinition, events } from '../../src/telemetry/events.ts'
 
 const docs = new URL('../../docs/', import.meta.url)
 
 export const manuals: Readonly<Record<string, () => string>> = {
   'configuration.md': configurationManual,
   'metrics.md': metricsManual,
+  'runbook.md': runbook,
+  '../deploy/kubernetes/kube-prometheus-alerts.yaml': alertsOfKubernetes,
 }
 
 const note = (source: string) =>
@@ -132,6 +136,49 @@ function metricsManual(): string {
       return `| \`${name}\` | ${type} | ${shown} | ${help} | ${text} |`
     }),
   ].join('\n')}\n`
+}
+
+/** What is there, with the table of events made anew between the two comments around it. */
+function runbook(): string {
+  const entries: [string, EventDefinition][] = Object.entries(events)
+  const table = [
+    '| event | means | do |',
+    '|---|---|---|',
+    ...entries.map(([name, { meaning, action }]) => `| \`${name}\` | ${meaning} | ${action} |`),
+  ].join('\n')
+  const text = readFileSync(new URL('runbook.md', docs), 'utf8')
+  return text.replace(/(?<=<!-- events: .* -->\n)[\s\S]*?(?=<!-- end of events -->)/, () => `\n${table}\n\n`)
+}
+
+const monitor = `# The alerts of deploy/prometheus/alerts.yaml for kube-prometheus, and who scrapes the gateway for them. Made by
+# \`node test/support/manuals.ts\`; change the rules there. Prometheus finds both when its ruleNamespaceSelector and
+# serviceMonitorNamespaceSelector allow this namespace; kube-prometheus-stack wants its label \`release\` on both as well.
+#
+#   kubectl -n guidepost apply -f kube-prometheus-alerts.yaml
+apiVersion: monitoring.coreos.com/v1
+kind: ServiceMonitor
+metadata:
+  name: guidepost
+  labels: { app.kubernetes.io/name: guidepost }
+spec:
+  selector:
+    matchLabels: { app.kubernetes.io/name: guidepost }
+  endpoints:
+    - { port: admin, path: /metrics, interval: 15s }
+---
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: guidepost
+  labels: { app.kubernetes.io/name: guidepost, prometheus: k8s, role: alert-rules }
+spec:
+`
+
+/** The rules with a head around them. The job of a ServiceMonitor is the name of its service. */
+function alertsOfKubernetes(): string {
+  const rules = readFileSync(new URL('../deploy/prometheus/alerts.yaml', docs), 'utf8')
+  const groups = rules.slice(rules.search(/^groups:/m))
+  return monitor + groups.replace(/^(?=.)/gm, '  ')
 }
 
 if (import.meta.main) {

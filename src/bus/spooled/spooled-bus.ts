@@ -32,6 +32,7 @@ import type { SegmentEvent } from '../../segment/events.ts'
 import { type FileSystem, fileErrorCode } from '../../segment/file-system.ts'
 import { SpoolKeys } from '../../spool/keys.ts'
 import { Spool } from '../../spool/spool.ts'
+import type { EventName } from '../../telemetry/events.ts'
 import type { AppendOptions, AppendOutcome, Bus, BusHealth, BusRecord } from '../bus.ts'
 import { Drain } from './drain.ts'
 import { keyOf, toBusRecord, toSegmentRecord } from './spooled-record.ts'
@@ -74,7 +75,7 @@ export interface SpooledBusOptions {
    */
   readonly refused: (record: BusRecord, outcome: GuidepostError) => Promise<GuidepostError | undefined>
   /** A rare event, to be counted. */
-  readonly onEvent?: (name: string) => void
+  readonly onEvent?: (name: EventName) => void
   /** The machine's unless given. */
   readonly fs?: FileSystem
   /** Names in memory; see `spoolKeysMax`. */
@@ -444,7 +445,7 @@ export class SpooledBus implements Bus {
     else log.error(event, text)
   }
 
-  #event(name: string): void {
+  #event(name: EventName): void {
     this.#options.onEvent?.(name)
   }
 

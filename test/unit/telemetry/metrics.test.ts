@@ -16,6 +16,8 @@ test('what is counted is shown', async () => {
   let up = true
   metrics.setInflightBytes(() => inflightBytes)
   metrics.setBusHealth(() => ({ up }))
+  metrics.setReady(() => up)
+  metrics.setSpoolBytes(() => 7, 9)
   metrics.requestSeconds('remote_write', 204, 0.02)
   metrics.requestSeconds('remote_write', 204, 0.3)
   metrics.publishSeconds('prometheus_metrics', 0.004)
@@ -35,6 +37,11 @@ test('what is counted is shown', async () => {
   assert.match(line('received_bytes_total{receiver="remote_write"}') ?? '', / 111$/)
   assert.match(line('refused_requests_total{receiver="remote_write",reason="too_large"}') ?? '', / 1$/)
   assert.match(line('events_total{event="torn_tail"}') ?? '', / 2$/)
+  // From the start on, so that the first of each is a rise.
+  assert.match(line('events_total{event="disk_full"}') ?? '', / 0$/)
+  assert.equal(line('ready'), 'guidepost_ready 1')
+  assert.equal(line('spool_bytes'), 'guidepost_spool_bytes 7')
+  assert.equal(line('spool_bytes_max'), 'guidepost_spool_bytes_max 9')
   assert.equal(line('inflight_bytes'), 'guidepost_inflight_bytes 5')
   assert.equal(line('bus_up'), 'guidepost_bus_up 1')
   assert.equal(
@@ -46,6 +53,7 @@ test('what is counted is shown', async () => {
   const later = await metrics.registry.metrics()
   assert.match(later, /^guidepost_inflight_bytes 6$/m)
   assert.match(later, /^guidepost_bus_up 0$/m)
+  assert.match(later, /^guidepost_ready 0$/m)
 })
 
 test('the runtime shows its own, the lag of the event loop among them', async () => {
