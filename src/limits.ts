@@ -268,6 +268,8 @@ export const limits = {
   configFileBytesMax: 1 * MiB,
   /** Entries of a list or table in the configuration (`guid.allow`, a `peer` table). */
   configEntriesMax: 10_000,
+  /** Options of the same name elsewhere that are named when a key is not known; the others are hinted at. */
+  configGuessesMax: 3,
   /** Seconds that a browser may go on after one preflight; Chromium keeps an answer no longer than this. */
   corsMaxAgeSeconds: 7_200,
   /** Milliseconds between two looks at whether the file of the sampling strategies has changed. */

@@ -2,6 +2,7 @@
  * Holds plain YAML values against the schema. Every problem is reported, none stops the reading; what comes back is
  * of use only when there was none.
  */
+import { limits } from '../limits.ts'
 import { formatBytes, parseBytes } from './bytes.ts'
 import { isMap } from './guid-rules.ts'
 import type { Report } from './report.ts'
@@ -101,17 +102,14 @@ function readBytes(option: Scalar & { type: 'bytes' }, value: unknown, report: R
   return option.default
 }
 
-/** Options of one name that are shown. */
-const GUESSES_MAX = 3
-
 /** The key that was meant: one like it in the same block, or one of the same name elsewhere. */
 function guess(key: string, block: Block, root: Block): string {
   const near = nearest(key, Object.keys(block.keys))
   if (near !== undefined) return `Did you mean ${near}?`
   const elsewhere = [...walk(root)].filter(([path]) => path.at(-1)?.toLowerCase() === key.toLowerCase())
   if (elsewhere.length > 0) {
-    const named = elsewhere.slice(0, GUESSES_MAX).map(([path]) => path.join('.'))
-    return `Did you mean ${named.join(' or ')}${elsewhere.length > GUESSES_MAX ? ', or another' : ''}?`
+    const named = elsewhere.slice(0, limits.configGuessesMax).map(([path]) => path.join('.'))
+    return `Did you mean ${named.join(' or ')}${elsewhere.length > limits.configGuessesMax ? ', or another' : ''}?`
   }
   return `Known here: ${Object.keys(block.keys).join(', ')}.`
 }
