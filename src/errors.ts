@@ -21,6 +21,10 @@ export type ErrorCode =
   | 'GP_BODY_INCOMPLETE'
   // what passes
   | 'GP_OVERLOADED'
+  | 'GP_OVER_SHARE'
+  | 'GP_MEMORY'
+  | 'GP_LAGGING'
+  | 'GP_TOO_SLOW'
   | 'GP_DRAINING'
   | 'GP_BUS_UNAVAILABLE'
   | 'GP_BUS_DEADLINE'

@@ -10,9 +10,10 @@ import { limits } from './limits.ts'
 import { Listeners, type OpenPort } from './listeners.ts'
 import { Receivers, topicsOf } from './receivers/receivers.ts'
 import { Batcher } from './route/batcher.ts'
-import { Budget, BudgetShare } from './route/budget.ts'
+import { Budget } from './route/budget.ts'
 import { BufferPool } from './route/pool.ts'
 import { rescue } from './route/rescue.ts'
+import { Shares } from './route/shares.ts'
 import { SpoolBooks } from './route/spool-books.ts'
 import { cutterOf } from './stamp/stampings.ts'
 import { type Logger, Throttled } from './telemetry/log.ts'
@@ -42,6 +43,7 @@ export class Gateway {
   readonly #throttled: Throttled
   readonly #metrics: Metrics
   readonly #budget: Budget
+  readonly #shares: Shares
   readonly #kernel = new Kernel()
   #config: Config
   #bus!: Bus
@@ -49,6 +51,7 @@ export class Gateway {
   #receivers: Receivers | undefined
   #listeners: Listeners | undefined
   #admin: Admin | undefined
+  #looking: NodeJS.Timeout | undefined
   #isListening = false
   #draining = false
 
@@ -58,6 +61,7 @@ export class Gateway {
     this.#throttled = new Throttled(log, limits.logThrottleMs)
     this.#metrics = new Metrics({ guidsMax: config.metrics.guidsMax })
     this.#budget = new Budget(config.limits.inflightBytes)
+    this.#shares = new Shares(this.#budget)
   }
 
   /** Opens everything. Throws a coded error when an operator has to act; what was opened by then is closed again. */
@@ -114,6 +118,7 @@ export class Gateway {
     const timer = setTimeout(resolve, this.#config.limits.drainMs, false)
     const inTime = await Promise.race([finished, deadline, hurry.then(() => false)])
     clearTimeout(timer)
+    clearInterval(this.#looking)
     this.#listeners?.destroy()
     this.#receivers?.stop()
     await this.#bus.close(inTime ? limits.appendMsMax : 0)
@@ -158,11 +163,16 @@ export class Gateway {
       published: (topic, seconds) => this.#metrics.publishSeconds(topic, seconds),
       deadLettered: (record, reason) => this.#tellDeadLetter(record, reason),
     })
-    const budget = new BudgetShare(this.#budget, limits.bodiesShareMax)
     const failed = (where: string, error: unknown): void =>
       this.#throttled.error(where, { error }, 'a request failed inside the gateway')
     const receivers = new Receivers(config, {
-      ...{ kernel: this.#kernel, bus: this.#bus, batcher: this.#batcher, budget, metrics: this.#metrics },
+      ...{
+        kernel: this.#kernel,
+        bus: this.#bus,
+        batcher: this.#batcher,
+        shares: this.#shares,
+        metrics: this.#metrics,
+      },
       told: (key, fields, message) => this.#throttled.warn(key, fields, message),
       noted: (level, fields, message) => this.#log[level](fields, message),
       failed: (error) => failed('receiver', error),
@@ -170,12 +180,13 @@ export class Gateway {
     this.#receivers = receivers
     await receivers.start()
     this.#listeners = new Listeners({
-      ...{ receivers, budget, failed },
+      ...{ receivers, shares: this.#shares, failed },
       isServing: () => this.#readiness().ok,
       refused: (listener, reason, error, count) => this.#refused(listener, reason, error, count),
       warned: (listener, fields, message) =>
         this.#throttled.warn(`${listener} ${message}`, { listener, ...fields }, message),
     })
+    this.#looking = setInterval(() => this.#shares.look(), limits.paceCheckMs).unref()
     await this.#listen(config)
   }
 

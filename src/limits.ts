@@ -129,6 +129,19 @@ export const limits = {
   recordOverheadBytes: 512,
   /** Share of the bytes in flight that bodies may take while they are read; the rest is for what is complete. */
   bodiesShareMax: 0.5,
+  /** What a connection, an address and a receiver may hold of bodies and of waiting records, as a multiple of what is free then. */
+  connectionShareMax: 2,
+  peerShareMax: 4,
+  receiverShareMax: 8,
+  /** What the records of a guid may hold while they wait for the bus, as a multiple of what is free then. */
+  guidShareMax: 2,
+  /** Bytes up to which a connection is not asked for what its address and its receiver hold. */
+  shareBytesMin: 64 * KiB,
+  /** Milliseconds between two looks at bodies that are under way. */
+  paceCheckMs: 1_000,
+  /** Bytes that must come of a body between two looks while bodies hold more than this share of what they may. Else 503. */
+  paceBytes: 64 * KiB,
+  paceShareMin: 0.5,
   /** Bytes kept in free buffers for reuse. */
   poolBytesMax: 32 * MiB,
   /** Refused items that an answer names; Prometheus logs 1,024 bytes of it. */

@@ -4,7 +4,7 @@ import type { GuidepostError } from './errors.ts'
 import { limits } from './limits.ts'
 import type { AgentPort } from './receivers/jaeger-agent.ts'
 import type { Receivers } from './receivers/receivers.ts'
-import type { ByteBudget } from './transport/body.ts'
+import type { Shares } from './route/shares.ts'
 import { GrpcListener } from './transport/grpc/listener.ts'
 import type { GrpcServices } from './transport/grpc/method.ts'
 import { HttpListener, type HttpRoute } from './transport/http.ts'
@@ -13,7 +13,7 @@ import type { DropReason } from './transport/udp/words.ts'
 
 export interface ListenersOptions {
   readonly receivers: Receivers
-  readonly budget: ByteBudget
+  readonly shares: Shares
   /** Whether requests can succeed now, for the gRPC health service. */
   readonly isServing: () => boolean
   /**
@@ -119,7 +119,7 @@ export class Listeners {
   }
 
   #listenerOf(config: Config, key: ListenerKey, { host, port, guid }: ListenerConfig): Listener {
-    const { receivers, budget, isServing, refused, warned, failed } = this.#options
+    const { receivers, shares, isServing, refused, warned, failed } = this.#options
     const [label, serviceOf] = table[key]
     const service = serviceOf(receivers)
     const { connections, requestMs, messageBytes } = config.limits
@@ -129,10 +129,17 @@ export class Listeners {
     }
     const refuse = (reason: string, error?: GuidepostError) => refused(label, reason, error)
     if ('http' in service) {
-      return new HttpListener({ ...common, connections, requestMs, routes: service.http, refused: refuse })
+      return new HttpListener({
+        ...common,
+        connections,
+        requestMs,
+        shares,
+        routes: service.http,
+        refused: refuse,
+      })
     }
     if ('grpc' in service) {
-      const bounds = { connections, requestMs, messageBytes, budget }
+      const bounds = { connections, requestMs, messageBytes, shares }
       return new GrpcListener({ ...common, ...bounds, ...service.grpc, isServing, refused: refuse })
     }
     return new UdpListener({

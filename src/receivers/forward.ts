@@ -1,6 +1,7 @@
 /** From a payload that the kernel holds to its fate, where the bus gets the records as the kernel writes them. */
 import { GuidepostError } from '../errors.ts'
 import type { Destination } from '../route/batcher.ts'
+import type { Claim } from '../route/shares.ts'
 import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
 import { type Stamping, stamp } from '../stamp/stamp.ts'
 import type { Signal } from '../telemetry/ledger.ts'
@@ -18,7 +19,7 @@ export interface Forwarding {
   readonly guid: RequestGuid
   /** What the payload was made of; released when its records are copied. */
   readonly message: Body
-  readonly connection: number
+  readonly claim: Claim
   readonly receivedAtMs: number
   /** What a well-formed message is, for refusals: `ExportTraceServiceRequest`. */
   readonly title: string
@@ -39,12 +40,12 @@ export interface Forwarded {
  */
 export async function forward(intake: Intake, forwarding: Forwarding): Promise<Forwarded | GuidepostError> {
   const { kernel } = intake
-  const { signal, stamping, destination, rules, guid, message, connection, receivedAtMs } = forwarding
+  const { signal, stamping, destination, rules, guid, message, claim, receivedAtMs } = forwarding
   const stamped = stamp(kernel, stamping, rules, guid, intake.recordBytes)
   if (typeof stamped === 'string') return intake.refuse(refusalOf(stamped, forwarding.title))
   const refused = describeRefusals(kernel, stamped, (row) => forwarding.nameOf(kernel, row))
   const records = new KernelRecords(kernel, stamped)
-  const submission = intake.submit(signal, destination, records, connection, receivedAtMs)
+  const submission = intake.submit(signal, destination, records, claim, receivedAtMs)
   if (submission instanceof GuidepostError) return submission
   // The records are copies; the message is not needed while they wait for the bus.
   message.release()

@@ -1,7 +1,7 @@
 /** Bodies that come over HTTP, compressed or not, for the receivers that take every coding. */
 import type { LimitsConfig } from '../config/config.ts'
 import { GuidepostError, permanent } from '../errors.ts'
-import { type Body, overloaded, readBody } from '../transport/body.ts'
+import { type Body, type ByteBudget, overloaded, readBody } from '../transport/body.ts'
 import type { HttpRequest } from '../transport/http.ts'
 import { type Coding, inflate, inflatesTooFar } from '../transport/inflate.ts'
 import type { Intake } from './intake.ts'
@@ -34,10 +34,10 @@ export function codingOf(contentEncoding: string | undefined): Coding | undefine
 export async function readPlain(
   intake: Intake,
   { raw }: HttpRequest,
+  budget: ByteBudget,
   coding: Coding | undefined,
   { bodyBytes, inflatedBytes: bytesMax }: LimitsConfig,
 ): Promise<Body | GuidepostError> {
-  const { budget } = intake
   const body = await readBody(raw, bodyBytes, budget)
   if (body instanceof GuidepostError) return body
   intake.receivedBytes(body.bytes)
@@ -52,8 +52,8 @@ export async function readPlain(
 }
 
 /** Bytes that were made here in place of a body, on the books as one. */
-export function heldBody({ budget }: Intake, message: Buffer): Body | GuidepostError {
-  if (!budget.take(message.length)) return overloaded(budget)
+export function heldBody(budget: ByteBudget, message: Buffer): Body | GuidepostError {
+  if (!budget.take(message.length)) return overloaded(budget, message.length)
   let held = message.length
   const release = (): void => {
     budget.give(held)

@@ -5,13 +5,14 @@
 import type { Bus, Encoding, Topic } from '../bus/bus.ts'
 import { type GuidepostError, permanent, reasonOf, retryable } from '../errors.ts'
 import type { Batcher, Destination, RecordSource } from '../route/batcher.ts'
+import type { Claim, Link, Shares, Shortage } from '../route/shares.ts'
 import type { Submission } from '../route/submission.ts'
 import { type Guid, isGuid } from '../stamp/guid.ts'
 import type { GuidRules, RequestGuid, Sender } from '../stamp/guid-rules.ts'
 import { cutRecord, type Stamped, type Stamping } from '../stamp/stamp.ts'
 import type { Signal } from '../telemetry/ledger.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { type ByteBudget, overloaded } from '../transport/body.ts'
+import { shortageError } from '../transport/body.ts'
 import type { Kernel } from '../wire/kernel.ts'
 
 /** Items whose guid was not found are counted under this. */
@@ -22,7 +23,7 @@ export interface IntakeOptions {
   readonly kernel: Kernel
   readonly bus: Bus
   readonly batcher: Batcher
-  readonly budget: ByteBudget
+  readonly shares: Shares
   readonly metrics: Metrics
   /** A refusal for the log; equal keys are throttled. */
   readonly told: (key: string, fields: object, message: string) => void
@@ -36,13 +37,11 @@ export class Intake {
   /** The label of the receiver in metrics and log lines. */
   readonly receiver: string
   readonly kernel: Kernel
-  readonly budget: ByteBudget
   readonly #options: IntakeOptions
 
   constructor(receiver: string, options: IntakeOptions) {
     this.receiver = receiver
     this.kernel = options.kernel
-    this.budget = options.budget
     this.#options = options
   }
 
@@ -57,9 +56,19 @@ export class Intake {
     return up ? undefined : retryable('GP_BUS_UNAVAILABLE', `the bus is down: ${reason}`)
   }
 
-  /** Whether requests can succeed now. */
-  isOpen(): boolean {
-    return this.#options.bus.health().up
+  /** Whether so many bytes of records would be taken now, for what has no body. */
+  fits(bytes: number): boolean {
+    return this.closed() === undefined && this.#options.shares.hasRoom(bytes)
+  }
+
+  /** The other end of what has no connections. */
+  connect(address: string): Link {
+    return this.#options.shares.connect(address)
+  }
+
+  /** The books of one request. */
+  claim({ link, connection }: { readonly link: Link; readonly connection: number }): Claim {
+    return this.#options.shares.open(link, this.receiver, connection)
   }
 
   /** The request's own guid by the rules; a path that names a guid to rules that do not look there is refused. */
@@ -124,12 +133,19 @@ export class Intake {
     signal: Signal,
     destination: Destination,
     source: StampedSource,
-    connection: number,
+    claim: Claim,
     receivedAtMs: number,
   ): Submission | GuidepostError {
     const { batcher, metrics } = this.#options
-    const submission = batcher.submit(destination, source, connection, receivedAtMs)
-    if (submission === undefined) return this.refuse(overloaded(this.budget), 'overloaded')
+    let bytes = 0
+    for (const record of source.records) bytes += record.bytes
+    if (!claim.wait(bytes)) return this.#refuseShortage('over_share', claim)
+    const submission = batcher.submit(destination, source, claim.connection, receivedAtMs)
+    if (typeof submission === 'string') {
+      claim.settled(bytes)
+      return this.#refuseShortage(submission, claim)
+    }
+    submission.onSettled(() => claim.settled(bytes))
     for (const { owner, items } of source.records) owner.received.value += items
     for (const { reason, count, owner } of source.refused) {
       const books = owner ?? metrics.ledger.account(this.receiver, signal, UNKNOWN)
@@ -137,6 +153,10 @@ export class Intake {
       books.rejected(reason).value += count
     }
     return submission
+  }
+
+  #refuseShortage(shortage: Shortage, { bytesMax }: Claim): GuidepostError {
+    return this.refuse(shortageError(shortage, bytesMax))
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { GuidepostError } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { Claim } from '../route/shares.ts'
 import { type Datagram, noPeer } from '../transport/udp/listener.ts'
 import { type AgentProtocol, agentForms } from './jaeger.ts'
 import type { SpanReceiver, SpanSettings } from './spans.ts'
@@ -35,8 +36,14 @@ export function agentPort(receiver: SpanReceiver, protocol: AgentProtocol): Agen
     const { settings } = receiver
     return settings.rules.usesPeer && peer === noPeer ? (withoutPeer ?? settings) : settings
   }
+  // One for all datagrams of the port: nothing is read on it, and what waits is the port's.
+  let claim: Claim | undefined
+  const claimOf = ({ connection }: Datagram): Claim => {
+    claim ??= intake.claim({ link: intake.connect(''), connection })
+    return claim
+  }
   return {
-    admits: () => intake.isOpen() && intake.budget.fits(limits.udpDatagramBytesMax * 2),
+    admits: () => intake.fits(limits.udpDatagramBytesMax * 2),
     needsPeer,
     handle: (datagram) => {
       const settings = settingsFor(datagram)
@@ -49,7 +56,7 @@ export function agentPort(receiver: SpanReceiver, protocol: AgentProtocol): Agen
       }
       const message = { chunks: [bytes], bytes: bytes.length, release: keepNothing }
       const receivedAtMs = Date.now()
-      void receiver.take({ form, message, guid, settings, connection: datagram.connection, receivedAtMs })
+      void receiver.take({ form, message, guid, settings, claim: claimOf(datagram), receivedAtMs })
     },
   }
 }

@@ -13,7 +13,10 @@ const service = 'jaeger.api_v2.CollectorService'
 const nothing = Buffer.alloc(0)
 
 export function collectorService(receiver: SpanReceiver): GrpcServices {
-  return { services: [service], methods: [postSpans(receiver)], unimplemented: new Map() }
+  return {
+    ...{ receiver: receiver.intake.receiver, services: [service] },
+    ...{ methods: [postSpans(receiver)], unimplemented: new Map() },
+  }
 }
 
 function postSpans(receiver: SpanReceiver): GrpcMethod {
@@ -42,9 +45,9 @@ async function handle(
     message.release()
     failure = intake.refuse(guid, 'guid')
   } else {
-    const { connection } = call
+    const { claim } = call
     const receivedAtMs = Date.now()
-    failure = await receiver.take({ form: requestForm, message, guid, settings, connection, receivedAtMs })
+    failure = await receiver.take({ form: requestForm, message, guid, settings, claim, receivedAtMs })
   }
   intake.answered(failure === undefined ? 0 : statusOf(failure), started)
   return failure ?? nothing

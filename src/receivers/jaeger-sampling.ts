@@ -56,7 +56,7 @@ export function samplingService(strategies: Strategies, books: SamplingBooks): G
       return strategies.strategyOf(service).protobuf
     },
   }
-  return { services: [SERVICE], methods: [method], unimplemented: new Map() }
+  return { receiver: 'jaeger_sampling', services: [SERVICE], methods: [method], unimplemented: new Map() }
 }
 
 type Form = Exclude<keyof SamplingStrategy, 'protobuf'>

@@ -21,7 +21,7 @@ const unimplemented: ReadonlyMap<string, string> = new Map([
 
 export function grpcServices(receiver: OtlpReceiver): GrpcServices {
   const methods = signals.map((signal) => methodOf(receiver, signal))
-  return { services: Object.values(services), methods, unimplemented }
+  return { receiver: receiver.intake.receiver, services: Object.values(services), methods, unimplemented }
 }
 
 function methodOf(receiver: OtlpReceiver, signal: OtlpSignal): GrpcMethod {
@@ -51,9 +51,9 @@ async function handle(
     intake.answered(statusOf(guid), started)
     return intake.refuse(guid, 'guid')
   }
-  const { connection } = call
+  const { claim } = call
   const receivedAtMs = Date.now()
-  const taken = await receiver.export({ signal, message, guid, settings, connection, receivedAtMs })
+  const taken = await receiver.export({ signal, message, guid, settings, claim, receivedAtMs })
   const isFailed = taken instanceof GuidepostError
   intake.answered(isFailed ? statusOf(taken) : 0, started)
   return isFailed ? taken : responseBytes(taken)

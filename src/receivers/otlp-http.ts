@@ -8,6 +8,7 @@
  */
 import type { LimitsConfig } from '../config/config.ts'
 import { GuidepostError, permanent } from '../errors.ts'
+import type { Claim } from '../route/shares.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
 import { admit, type Body } from '../transport/body.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
@@ -72,19 +73,19 @@ async function receive(
   const guid = intake.requestGuid(settings.rules[signal], request)
   if (guid instanceof GuidepostError) return intake.refuse(guid, 'guid')
   const { limits } = settings
-  const closed = admit(request.raw, limits.bodyBytes, intake.budget) ?? intake.closed()
+  const claim = intake.claim(request)
+  const closed = admit(request.raw, limits.bodyBytes, claim) ?? intake.closed()
   if (closed !== undefined) return intake.refuse(closed)
   const receivedAtMs = Date.now()
-  const body = await readPlain(intake, request, coding, limits)
-  const message = body instanceof GuidepostError ? body : messageOf(receiver, signal, body, media, limits)
+  const body = await readPlain(intake, request, claim, coding, limits)
+  const message = body instanceof GuidepostError ? body : messageOf(claim, signal, body, media, limits)
   if (message instanceof GuidepostError) return intake.refuse(message)
-  const { connection } = request
-  return receiver.export({ signal, message, guid, settings, connection, receivedAtMs })
+  return receiver.export({ signal, message, guid, settings, claim, receivedAtMs })
 }
 
 /** The protobuf message in a body; the body is released, or is the message. */
 function messageOf(
-  { intake }: OtlpReceiver,
+  claim: Claim,
   signal: OtlpSignal,
   body: Body,
   media: Media,
@@ -92,7 +93,7 @@ function messageOf(
 ): Body | GuidepostError {
   if (media === 'application/x-protobuf') return body
   const converted = convert(signal, body, inflatedBytes)
-  if ('message' in converted) return heldBody(intake, converted.message)
+  if ('message' in converted) return heldBody(claim, converted.message)
   if (converted.isTooLarge === true) return inflatesTooFar(inflatedBytes)
   return permanent('GP_BODY_MALFORMED', `the body is not OTLP JSON: ${converted.problem}`)
 }

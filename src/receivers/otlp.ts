@@ -9,6 +9,7 @@ import { otlpTopics } from '../bus/bus.ts'
 import type { LimitsConfig } from '../config/config.ts'
 import { GuidepostError } from '../errors.ts'
 import type { Destination } from '../route/batcher.ts'
+import type { Claim } from '../route/shares.ts'
 import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
 import { otlpStampings } from '../stamp/otlp.ts'
 import type { Body } from '../transport/body.ts'
@@ -36,7 +37,7 @@ export interface Export {
   readonly message: Body
   readonly guid: RequestGuid
   readonly settings: OtlpSettings
-  readonly connection: number
+  readonly claim: Claim
   readonly receivedAtMs: number
 }
 
@@ -95,12 +96,12 @@ export class OtlpReceiver {
   async #export(request: Export): Promise<Taken | GuidepostError> {
     const { intake } = this
     const { kernel } = intake
-    const { signal, message, guid, settings, connection, receivedAtMs } = request
+    const { signal, message, guid, settings, claim, receivedAtMs } = request
     kernel.begin()
     const title = messages[signal]
     if (kernel.putPlain(message.chunks, message.bytes) < 0) return intake.refuse(refusalOf('memory', title))
     const forwarded = await forward(intake, {
-      ...{ signal, guid, message, connection, receivedAtMs, title, nameOf },
+      ...{ signal, guid, message, claim, receivedAtMs, title, nameOf },
       stamping: otlpStampings[signal],
       destination: this.#destinations[signal],
       rules: settings.rules[signal],

@@ -11,6 +11,7 @@ import type { LimitsConfig, RemoteWriteConfig } from '../config/config.ts'
 import { GuidepostError, permanent } from '../errors.ts'
 import { limits as bounds } from '../limits.ts'
 import type { Destination } from '../route/batcher.ts'
+import type { Claim } from '../route/shares.ts'
 import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
 import { otlpStampings } from '../stamp/otlp.ts'
 import { prometheusStampings } from '../stamp/prometheus.ts'
@@ -101,25 +102,22 @@ export class RemoteWriteReceiver {
     if (typeof encoding === 'object') return this.#refuse(encoding, nothing, 'content_encoding')
     const guid = intake.requestGuid(rules, request)
     if (guid instanceof GuidepostError) return this.#refuse(guid, nothing, 'guid')
-    const refusal = admit(request.raw, limits.bodyBytes, intake.budget) ?? intake.closed()
+    const claim = intake.claim(request)
+    const refusal = admit(request.raw, limits.bodyBytes, claim) ?? intake.closed()
     if (refusal !== undefined) return this.#refuse(refusal, nothing)
     const receivedAtMs = Date.now()
-    const body = await readBody(request.raw, limits.bodyBytes, intake.budget)
+    const body = await readBody(request.raw, limits.bodyBytes, claim)
     if (body instanceof GuidepostError) return this.#refuse(body, nothing)
     intake.receivedBytes(body.bytes)
     try {
-      return await this.#forward(
-        { body, encoding, version, guid, settings },
-        request.connection,
-        receivedAtMs,
-      )
+      return await this.#forward({ body, encoding, version, guid, settings }, claim, receivedAtMs)
     } finally {
       body.release()
     }
   }
 
   /** From the whole body to the answer. Everything up to the submission happens in one turn, for the kernel's sake. */
-  async #forward(content: Content, connection: number, receivedAtMs: number): Promise<Answer> {
+  async #forward(content: Content, claim: Claim, receivedAtMs: number): Promise<Answer> {
     const intake = this.#intake
     const { kernel } = intake
     const { version, body } = content
@@ -134,7 +132,7 @@ export class RemoteWriteReceiver {
     if (source === 'too_large') return this.#refuse(malformed(source, version), nothing)
     if (source instanceof OtlpRecords) this.#tellSkipped(source)
     const destination = this.#destinations[this.#isOtlp ? 'otlp' : version]
-    const submission = intake.submit('metrics', destination, source, connection, receivedAtMs)
+    const submission = intake.submit('metrics', destination, source, claim, receivedAtMs)
     if (submission instanceof GuidepostError) return answerFor(submission, nothing)
     // The records are copies; the body is not needed while they wait for the bus.
     body.release()

@@ -25,7 +25,7 @@ import { SpanReceiver, type SpanSettings, spanTopics } from './spans.ts'
 import * as zipkin from './zipkin.ts'
 import { zipkinRoutes } from './zipkin-http.ts'
 
-const noServices: GrpcServices = { services: [], methods: [], unimplemented: new Map() }
+const noServices: GrpcServices = { receiver: '', services: [], methods: [], unimplemented: new Map() }
 
 /** The topics that must be there for a configuration, `dead_letters` among them. */
 export function topicsOf({ receivers }: Config): Topic[] {
@@ -110,6 +110,7 @@ export class Receivers {
     const spans = collectorService(this.#jaeger)
     const sampling = samplingService(this.#strategies, this.#sampling)
     return {
+      receiver: spans.receiver,
       services: [...spans.services, ...sampling.services],
       methods: [...spans.methods, ...sampling.methods],
       unimplemented: new Map(),

@@ -1,5 +1,6 @@
 /** Spans that come over HTTP, for all protocols: from the headers to the fate of the body. */
 import { GuidepostError } from '../errors.ts'
+import type { Claim } from '../route/shares.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
 import { admit, type Body } from '../transport/body.ts'
 import type { HttpRequest } from '../transport/http.ts'
@@ -13,7 +14,7 @@ export interface SpanContent {
    * The body as a message of the form: the body itself, or one made of it, which is then released. Undefined: it holds no
    * spans. The body is whole and inflated.
    */
-  messageOf(body: Body): Body | undefined | GuidepostError
+  messageOf(body: Body, claim: Claim): Body | undefined | GuidepostError
 }
 
 /** Answers a request: 202 without a body when every span is durable. `statuses`: where the protocol has its own. */
@@ -52,13 +53,13 @@ async function receive(
   if (coding instanceof GuidepostError) return intake.refuse(coding, 'content_encoding')
   const guid = intake.requestGuid(rules, request)
   if (guid instanceof GuidepostError) return intake.refuse(guid, 'guid')
-  const closed = admit(request.raw, limits.bodyBytes, intake.budget) ?? intake.closed()
+  const claim = intake.claim(request)
+  const closed = admit(request.raw, limits.bodyBytes, claim) ?? intake.closed()
   if (closed !== undefined) return intake.refuse(closed)
   const receivedAtMs = Date.now()
-  const body = await readPlain(intake, request, coding, limits)
-  const message = body instanceof GuidepostError ? body : messageOf(body)
+  const body = await readPlain(intake, request, claim, coding, limits)
+  const message = body instanceof GuidepostError ? body : messageOf(body, claim)
   if (message === undefined) return undefined
   if (message instanceof GuidepostError) return intake.refuse(message)
-  const { connection } = request
-  return receiver.take({ form, message, guid, settings, connection, receivedAtMs })
+  return receiver.take({ form, message, guid, settings, claim, receivedAtMs })
 }

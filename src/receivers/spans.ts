@@ -6,6 +6,7 @@ import { jaegerTopic, otlpTopics, type Topic } from '../bus/bus.ts'
 import type { LimitsConfig, SpanEncoding } from '../config/config.ts'
 import { GuidepostError } from '../errors.ts'
 import type { Destination } from '../route/batcher.ts'
+import type { Claim } from '../route/shares.ts'
 import type { GuidRules, RequestGuid } from '../stamp/guid-rules.ts'
 import { jaegerStamping } from '../stamp/jaeger.ts'
 import { otlpStampings } from '../stamp/otlp.ts'
@@ -42,7 +43,7 @@ export interface SpanMessage {
   readonly message: Body
   readonly guid: RequestGuid
   readonly settings: SpanSettings
-  readonly connection: number
+  readonly claim: Claim
   readonly receivedAtMs: number
 }
 
@@ -100,7 +101,7 @@ export class SpanReceiver {
   async #take(request: SpanMessage): Promise<GuidepostError | undefined> {
     const { intake } = this
     const { kernel } = intake
-    const { form, message, guid, settings, connection, receivedAtMs } = request
+    const { form, message, guid, settings, claim, receivedAtMs } = request
     kernel.begin()
     const problem = load(kernel, request)
     if (problem !== undefined) {
@@ -110,7 +111,7 @@ export class SpanReceiver {
     }
     const forwarded = await forward(intake, {
       ...{ signal: 'traces', ...this.#output, rules: settings.rules },
-      ...{ guid, message, connection, receivedAtMs, title: form.title },
+      ...{ guid, message, claim, receivedAtMs, title: form.title },
     })
     return forwarded instanceof GuidepostError ? forwarded : forwarded.refused?.error
   }

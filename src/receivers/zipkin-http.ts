@@ -5,6 +5,7 @@
  * be taken.
  */
 import { type GuidepostError, permanent } from '../errors.ts'
+import type { Claim } from '../route/shares.ts'
 import type { Body } from '../transport/body.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
 import { inflatesTooFar } from '../transport/inflate.ts'
@@ -52,7 +53,10 @@ function contentOf(
   if (media.includes(type)) return { form, messageOf: (body) => (isEmpty(body) ? undefined : body) }
   // What is no form of the other version is JSON, whatever a client calls it.
   if (!binaryMedia.has(type)) {
-    return { form, messageOf: (body) => (isEmpty(body) ? undefined : fromJson(receiver, convert, body)) }
+    return {
+      form,
+      messageOf: (body, claim) => (isEmpty(body) ? undefined : fromJson(receiver, claim, convert, body)),
+    }
   }
   return permanent(
     'GP_TYPE_UNSUPPORTED',
@@ -66,7 +70,12 @@ function isEmpty(body: Body): boolean {
   return true
 }
 
-function fromJson({ intake, settings }: SpanReceiver, convert: Convert, text: Body): Body | GuidepostError {
+function fromJson(
+  { settings }: SpanReceiver,
+  claim: Claim,
+  convert: Convert,
+  text: Body,
+): Body | GuidepostError {
   const { inflatedBytes } = settings.limits
   let converted: ZipkinFromJson
   try {
@@ -74,7 +83,7 @@ function fromJson({ intake, settings }: SpanReceiver, convert: Convert, text: Bo
   } finally {
     text.release()
   }
-  if ('message' in converted) return heldBody(intake, converted.message)
+  if ('message' in converted) return heldBody(claim, converted.message)
   if (converted.isTooLarge === true) return inflatesTooFar(inflatedBytes)
   return permanent('GP_BODY_MALFORMED', `the body is no list of Zipkin spans in JSON: ${converted.problem}`)
 }

@@ -13,6 +13,8 @@ export interface Owner {
   readonly receiver: string
   readonly published: Cell
   readonly deadLettered: Cell
+  /** Bytes of its records that wait for the bus. */
+  inflightBytes: number
   /** Items given back to their senders, by the code of the failure. */
   rejected(reason: string): Cell
 }

@@ -13,6 +13,7 @@ import { KiB, limits } from '../limits.ts'
 import { Batch, type Owner } from './batch.ts'
 import type { Budget } from './budget.ts'
 import type { BufferPool } from './pool.ts'
+import type { Shortage } from './shares.ts'
 import { Submission } from './submission.ts'
 
 /** The records of one request, still in the kernel's memory. */
@@ -96,18 +97,20 @@ export class Batcher {
   }
 
   /**
-   * Takes over the records of a request, copying them at once. Undefined when the budget has no room for them: then
-   * nothing was taken. `connection` is a number of the sender's connection.
+   * Takes over the records of a request, copying them at once; or why there is no room for them, and then nothing was
+   * taken. `connection` is a number of the sender's connection.
    */
   submit(
     destination: Destination,
     source: RecordSource,
     connection: number,
     receivedAtMs: number,
-  ): Submission | undefined {
+  ): Submission | Shortage {
     let bytes = source.records.length * limits.recordOverheadBytes
     for (const record of source.records) bytes += record.bytes
-    if (!this.#options.budget.fits(bytes)) return undefined
+    const { budget } = this.#options
+    if (!budget.fits(bytes)) return 'overloaded'
+    if (isOverShare(source.records, budget.free)) return 'over_share'
     const submission = new Submission()
     const lane = this.#options.spread > 1 ? connection % this.#options.spread : 0
     const open = this.#openOf(destination, lane)
@@ -158,7 +161,7 @@ export class Batcher {
         owner,
         destination.encoding,
         lane,
-        this.#take(bytes, destination.joins && source.records.length < CROWD),
+        this.#take(owner, bytes, destination.joins && source.records.length < CROWD),
         receivedAtMs,
         submission,
       )
@@ -173,13 +176,15 @@ export class Batcher {
     batch.add(submission, bytes, items)
   }
 
-  #take(bytes: number, mayGrow: boolean): Buffer {
+  #take(owner: Owner, bytes: number, mayGrow: boolean): Buffer {
     const { budget, pool } = this.#options
     const { recordBytes } = this.#limits
     const room = !mayGrow || bytes >= recordBytes ? bytes : bytes >= LARGE_BYTES ? recordBytes : bytes * 2
     // Under pressure a batch gets no more than it needs.
     const buffer = pool.take(budget.fits(room * 2) ? room : bytes)
-    budget.force(buffer.length + limits.recordOverheadBytes)
+    const charged = buffer.length + limits.recordOverheadBytes
+    budget.force(charged)
+    owner.inflightBytes += charged
     return buffer
   }
 
@@ -192,6 +197,7 @@ export class Batcher {
     batch.buffer.copy(larger, 0, 0, batch.bytes)
     budget.force(larger.length)
     budget.give(batch.buffer.length)
+    batch.owner.inflightBytes += larger.length - batch.buffer.length
     pool.give(batch.buffer)
     batch.buffer = larger
   }
@@ -297,7 +303,9 @@ export class Batcher {
   }
 
   #release(batch: Batch): void {
-    this.#options.budget.give(batch.buffer.length + limits.recordOverheadBytes)
+    const charged = batch.buffer.length + limits.recordOverheadBytes
+    this.#options.budget.give(charged)
+    batch.owner.inflightBytes -= charged
   }
 
   /**
@@ -369,6 +377,25 @@ export class Batcher {
   #batchId(): string {
     return `${this.#prefix}-${++this.#records}`
   }
+}
+
+/**
+ * Whether one of the guids would have more than its share: twice what is free. One of which nothing waits never has. The
+ * records of a guid lie side by side.
+ */
+function isOverShare(records: RecordSource['records'], free: number): boolean {
+  const bytesMax = limits.guidShareMax * free
+  let last: Owner | undefined
+  let held = 0
+  for (const { owner, bytes } of records) {
+    if (owner !== last) {
+      last = owner
+      held = owner.inflightBytes
+    }
+    held += bytes
+    if (held > bytesMax && owner.inflightBytes > 0) return true
+  }
+  return false
 }
 
 /** The parts of a record; none when cutting fails, which may not keep the record from the dead letters. */

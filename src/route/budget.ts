@@ -1,6 +1,6 @@
 /**
  * The bytes in flight, over all receivers: bodies being read and records that wait for the bus. What does not fit is
- * refused at once, so that senders wait and the process does not grow.
+ * refused at once, so that senders wait and the process does not grow. Who may have how much of them is `shares.ts`'s.
  */
 export class Budget {
   #bytesMax: number
@@ -40,42 +40,12 @@ export class Budget {
     return this.#bytes
   }
 
+  /** What is left; below zero when the bound was passed. */
+  get free(): number {
+    return this.#bytesMax - this.#bytes
+  }
+
   get bytesMax(): number {
     return this.#bytesMax
-  }
-}
-
-/**
- * A part of the budget, for bodies that are still being read: what is complete must find room though slow senders hold
- * all they can.
- */
-export class BudgetShare {
-  readonly #whole: Budget
-  readonly #share: number
-  #bytes = 0
-
-  /** `share`: of the whole budget, from 0 to 1. */
-  constructor(whole: Budget, share: number) {
-    this.#whole = whole
-    this.#share = share
-  }
-
-  take(bytes: number): boolean {
-    if (!this.fits(bytes) || !this.#whole.take(bytes)) return false
-    this.#bytes += bytes
-    return true
-  }
-
-  fits(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#whole.bytesMax * this.#share && this.#whole.fits(bytes)
-  }
-
-  give(bytes: number): void {
-    this.#bytes -= bytes
-    this.#whole.give(bytes)
-  }
-
-  get bytesMax(): number {
-    return this.#whole.bytesMax
   }
 }

@@ -10,11 +10,18 @@ export class Submission {
   #settle!: (failure: GuidepostError | undefined) => void
   #pending = 1
   #failure: GuidepostError | undefined
+  #onSettled: (() => void) | undefined
 
   constructor() {
     this.settled = new Promise((resolve) => {
       this.#settle = resolve
     })
+  }
+
+  /** Called just before it is settled, or now when it is. */
+  onSettled(done: () => void): void {
+    if (this.#pending === 0) done()
+    else this.#onSettled = done
   }
 
   /** One more record holds items of this request. */
@@ -25,6 +32,8 @@ export class Submission {
   /** The fate of one record, or the end of joining. */
   leave(failure: GuidepostError | undefined): void {
     this.#failure ??= failure
-    if (--this.#pending === 0) this.#settle(this.#failure)
+    if (--this.#pending > 0) return
+    this.#onSettled?.()
+    this.#settle(this.#failure)
   }
 }

@@ -23,6 +23,8 @@ export class Guid {
   /** Its slot in the request at hand, valid when `slotRequest` is that request's number. */
   slot = 0
   slotRequest = 0
+  /** Bytes of its records that wait for the bus; the batcher's. */
+  inflightBytes = 0
   readonly #account: Account
   #bytes: Buffer | undefined
 

@@ -4,14 +4,20 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
-import { KiB } from '../limits.ts'
+import { KiB, limits } from '../limits.ts'
+import type { Shortage, Unfinished } from '../route/shares.ts'
 
-/** Where bytes in flight are counted; the route's `Budget` is one. */
+/** Where the bytes of one request are counted; the route's `Claim` is one. */
 export interface ByteBudget {
   take(bytes: number): boolean
   give(bytes: number): void
   fits(bytes: number): boolean
+  /** Why `bytes` do not fit, once one of the others said so. */
+  shortage(bytes: number): Shortage
   readonly bytesMax: number
+  /** A body of which more is to come: until `forget` it has to keep the pace. */
+  watch(body: Unfinished): void
+  forget(body: Unfinished): void
 }
 
 export interface Body {
@@ -25,12 +31,29 @@ export interface Body {
 /** Senders that wait for `100 Continue` before they send a body (RFC 9110, 10.1.1), each with how to tell it so. */
 export const continues = new WeakMap<IncomingMessage, () => void>()
 
-/** The refusal of a request that does not fit into the budget now. */
-export function overloaded(budget: ByteBudget): GuidepostError {
-  return retryable(
-    'GP_OVERLOADED',
-    `too much is in flight (limits.inflightBytes is ${budget.bytesMax}); try again`,
-  )
+/** The refusal of a request whose next `bytes` do not fit into the budget now. */
+export function overloaded(budget: ByteBudget, bytes: number): GuidepostError {
+  return shortageError(budget.shortage(bytes), budget.bytesMax)
+}
+
+export function shortageError(shortage: Shortage, bytesMax: number): GuidepostError {
+  switch (shortage) {
+    case 'overloaded':
+      return retryable(
+        'GP_OVERLOADED',
+        `too much is in flight (limits.inflightBytes is ${bytesMax}); try again`,
+      )
+    case 'over_share':
+      return retryable(
+        'GP_OVER_SHARE',
+        `this sender, its protocol or its guid has more than its share of what is in flight (limits.inflightBytes is ${bytesMax}); try again`,
+      )
+    case 'memory':
+      return retryable(
+        'GP_MEMORY',
+        'memory is short (limits.memoryBytes), and only small requests are taken; try again',
+      )
+  }
 }
 
 /** Chunks below this are copied together: each holds much more memory than its bytes when a body comes in crumbs. */
@@ -38,17 +61,41 @@ const SMALL_BYTES = 4 * KiB
 const GATHER_BYTES = 16 * KiB
 
 /** The chunks of one body or message, and what they take from the budget. */
-export class Gathered implements Body {
+export class Gathered implements Body, Unfinished {
   readonly chunks: Buffer[] = []
   bytes = 0
+  seenBytes = 0
+  readonly #lost: (error: GuidepostError) => void
   readonly #budget: ByteBudget
   #charged = 0
+  #isWatched = false
   /** Where small chunks are copied; its filled part is the last of `chunks`. */
   #gather: Buffer | undefined
   #filled = 0
 
-  constructor(budget: ByteBudget) {
+  /** `lost`: told once it came too slowly; whoever is told releases it. */
+  constructor(budget: ByteBudget, lost: (error: GuidepostError) => void) {
     this.#budget = budget
+    this.#lost = lost
+  }
+
+  lose(): void {
+    const text = `of the body no more than ${limits.paceBytes} bytes came in ${limits.paceCheckMs} ms while others wait for room; try again`
+    this.#lost(retryable('GP_TOO_SLOW', text))
+  }
+
+  /** Has to keep the pace from now on, until it is released or forgotten. */
+  watch(): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
+    this.#budget.watch(this)
+  }
+
+  /** It is complete. */
+  forget(): void {
+    if (!this.#isWatched) return
+    this.#isWatched = false
+    this.#budget.forget(this)
   }
 
   /** False when the budget has no room; the chunk was not taken then. */
@@ -92,6 +139,7 @@ export class Gathered implements Body {
 
   /** Gives everything back, the bytes too: whoever waits for the bus meanwhile must not keep them. */
   release(): void {
+    this.forget()
     this.#budget.give(this.#charged)
     this.#charged = 0
     this.chunks.length = 0
@@ -113,7 +161,7 @@ export function admit(
 ): GuidepostError | undefined {
   const announced = Number(request.headers['content-length'] ?? 0)
   if (announced > bytesMax) return tooLarge(announced, bytesMax)
-  if (!budget.fits(announced)) return overloaded(budget)
+  if (!budget.fits(announced)) return overloaded(budget, announced)
   return undefined
 }
 
@@ -131,7 +179,8 @@ export function readBody(
   budget: ByteBudget,
 ): Promise<Body | GuidepostError> {
   return new Promise((resolve) => {
-    const gathered = new Gathered(budget)
+    const announced = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY)
+    const gathered = new Gathered(budget, (error) => refuse(error))
     const release = (): void => gathered.release()
     const finish = (result: Body | GuidepostError): void => {
       request.off('data', onData)
@@ -151,9 +200,13 @@ export function readBody(
       refuse(retryable('GP_BODY_INCOMPLETE', 'the connection ended before the body did'))
     const onData = (chunk: Buffer): void => {
       if (gathered.bytes + chunk.length > bytesMax) refuse(tooLarge(gathered.bytes + chunk.length, bytesMax))
-      else if (!gathered.add(chunk)) refuse(overloaded(budget))
+      else if (!gathered.add(chunk)) refuse(overloaded(budget, chunk.length))
+      else if (gathered.bytes < announced) gathered.watch()
     }
-    const onEnd = (): void => finish({ chunks: gathered.chunks, bytes: gathered.bytes, release })
+    const onEnd = (): void => {
+      gathered.forget()
+      finish({ chunks: gathered.chunks, bytes: gathered.bytes, release })
+    }
     request.on('data', onData)
     request.on('end', onEnd)
     request.on('close', onClose)

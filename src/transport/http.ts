@@ -7,6 +7,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
+import type { Link, Shares } from '../route/shares.ts'
 import type { Sender } from '../stamp/guid-rules.ts'
 import { type Answer, answerFor } from './answer.ts'
 import { continues } from './body.ts'
@@ -16,6 +17,8 @@ import { listenError } from './listen-error.ts'
 /** One request as a receiver sees it. */
 export interface HttpRequest extends Sender {
   readonly raw: IncomingMessage
+  /** The connection, as whoever shares out the bytes in flight knows it. */
+  readonly link: Link
 }
 
 export interface HttpRoute {
@@ -36,6 +39,7 @@ export interface HttpListenerOptions {
   readonly guid: string | undefined
   readonly connections: number
   readonly requestMs: number
+  readonly shares: Shares
   readonly routes: readonly HttpRoute[]
   /** A request was refused here, before any receiver saw it; `error` is what a sender was told that drops its data. */
   readonly refused: (reason: string, error?: GuidepostError) => void
@@ -49,18 +53,20 @@ class Request implements HttpRequest {
   readonly pathGuid: string | undefined
   readonly peer: string
   readonly connection: number
+  readonly link: Link
 
   constructor(
     raw: IncomingMessage,
     listenerGuid: string | undefined,
     pathGuid: string | undefined,
-    connection: number,
+    { number, link }: Connection,
   ) {
     this.raw = raw
     this.listenerGuid = listenerGuid
     this.pathGuid = pathGuid
     this.peer = raw.socket.remoteAddress ?? ''
-    this.connection = connection
+    this.connection = number
+    this.link = link
   }
 
   header(name: string): readonly string[] {
@@ -72,6 +78,7 @@ class Request implements HttpRequest {
 /** What is known of a connection. */
 interface Connection {
   readonly number: number
+  readonly link: Link
   /** Requests of it that are not answered to their end. */
   requests: number
   /** The last answer is out, and what still comes is thrown away. */
@@ -184,7 +191,7 @@ export class HttpListener {
     response: ServerResponse,
     pathGuid: string | undefined,
   ): Promise<void> {
-    const connection = connectionOf(raw.socket)
+    const connection = connectionOf(raw.socket, this.#options.shares)
     if (++connection.requests > limits.pipelinedMax) {
       // Senders wait for an answer before they send more on a connection; one that does not would fill the memory.
       if (!raw.socket.destroyed) this.#options.refused('pipelining')
@@ -193,7 +200,7 @@ export class HttpListener {
     }
     response.on('close', () => connection.requests--)
     const cors = route.cors?.()
-    const request = new Request(raw, this.#options.guid, pathGuid, connection.number)
+    const request = new Request(raw, this.#options.guid, pathGuid, connection)
     const answer = await this.#handle(route, cors, request)
     this.#reply(response, answer, cors?.headers(raw.headers))
   }
@@ -266,7 +273,8 @@ function hasBody({ headers }: IncomingMessage): boolean {
  * thrown away, and the connection is closed when the sender is done, or after a while.
  */
 function endUnread(request: IncomingMessage, response: ServerResponse, body: string | Buffer): void {
-  connectionOf(request.socket).isAnswered = true
+  const connection = (request.socket as KnownSocket)[connectionKey]
+  if (connection !== undefined) connection.isAnswered = true
   if (body.length === 0) response.flushHeaders()
   else response.write(body)
   const timer = setTimeout(() => response.end(), limits.unreadMsMax)
@@ -306,7 +314,7 @@ function serve(
 
 /** What the parser did not take, or what did not come in time. A request that a receiver has is counted there. */
 function refuseBroken(error: NodeJS.ErrnoException, socket: KnownSocket, options: HttpListenerOptions): void {
-  const { requests, isAnswered } = connectionOf(socket)
+  const { requests = 0, isAnswered = false } = socket[connectionKey] ?? {}
   if (requests === 0 && !isAnswered)
     options.refused(error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'timeout' : 'http')
   if (isAnswered || !socket.writable || error.code === 'ECONNRESET') {
@@ -331,7 +339,15 @@ function brokenStatus(code: string | undefined): string {
   }
 }
 
-function connectionOf(socket: KnownSocket): Connection {
-  socket[connectionKey] ??= { number: ++connections, requests: 0, isAnswered: false }
-  return socket[connectionKey]
+/** Made with the first request of a connection. */
+function connectionOf(socket: KnownSocket, shares: Shares): Connection {
+  const known = socket[connectionKey]
+  if (known !== undefined) return known
+  const link = shares.connect(socket.remoteAddress ?? '')
+  // A socket that is closed already says so no more.
+  if (socket.destroyed) link.end()
+  else socket.once('close', () => link.end())
+  const connection = { number: ++connections, link, requests: 0, isAnswered: false }
+  socket[connectionKey] = connection
+  return connection
 }

@@ -78,12 +78,12 @@ export function inflate(
     const roomBytes = (stated ?? Math.min(Math.max(bytes * 4, KiB), 64 * KiB)) + ROOM_BYTES
     const bytesMax = Math.min(bounds.bytesMax, SYNC_INFLATED_BYTES)
     const charge = new Charge(bounds.budget)
-    if (!charge.raise(roomBytes)) return overloaded(bounds.budget)
+    if (!charge.raise(roomBytes)) return overloaded(bounds.budget, roomBytes)
     const whole = inflateNow(coding, chunks, bytesMax, roomBytes)
     if (Buffer.isBuffer(whole)) {
       if (charge.raise(whole.length)) return new Inflated([whole], whole.length, charge)
       charge.lower(0)
-      return overloaded(bounds.budget)
+      return overloaded(bounds.budget, whole.length)
     }
     charge.lower(0)
     if (whole !== TOO_LARGE) return whole
@@ -206,7 +206,7 @@ class Pieces {
   /** Before a stream begins and with each piece: the buffer that is filled now, and the next, are paid before. */
   reserve(): GuidepostError | undefined {
     const bytes = this.#keptBytes + this.#frameBytes + 2 * PIECE_BYTES
-    return this.charge.raise(bytes) ? undefined : overloaded(this.#bounds.budget)
+    return this.charge.raise(bytes) ? undefined : overloaded(this.#bounds.budget, PIECE_BYTES)
   }
 
   take(piece: Buffer): GuidepostError | undefined {

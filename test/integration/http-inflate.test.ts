@@ -15,22 +15,25 @@ import {
 import { GuidepostError } from '../../src/errors.ts'
 import { KiB, MiB } from '../../src/limits.ts'
 import { Budget } from '../../src/route/budget.ts'
+import { Shares } from '../../src/route/shares.ts'
 import { type Answer, answerFor } from '../../src/transport/answer.ts'
 import { readBody } from '../../src/transport/body.ts'
 import { HttpListener, type HttpRequest } from '../../src/transport/http.ts'
 import { type Coding, inflate } from '../../src/transport/inflate.ts'
+import { claimOf } from '../support/claim.ts'
 import { Random } from '../support/random.ts'
 import { post, RawSender, type Reply } from '../support/senders.ts'
 import { until } from '../support/until.ts'
 
 const inflatedBytesMax = 32 * MiB
 const budget = new Budget(128 * MiB)
+const claim = claimOf(budget)
 
 async function handle({ raw }: HttpRequest): Promise<Answer> {
-  const body = await readBody(raw, inflatedBytesMax, budget)
+  const body = await readBody(raw, inflatedBytesMax, claim)
   if (body instanceof GuidepostError) return answerFor(body)
   const coding = raw.headers['content-encoding'] as Coding
-  const bounds = { bytesMax: inflatedBytesMax, key: 'limits.inflatedBytes', budget }
+  const bounds = { bytesMax: inflatedBytesMax, key: 'limits.inflatedBytes', budget: claim }
   const plain = await inflate(coding, body, bounds)
   body.release()
   if (plain instanceof GuidepostError) return answerFor(plain)
@@ -42,7 +45,12 @@ async function handle({ raw }: HttpRequest): Promise<Answer> {
 
 const listener = new HttpListener({
   ...{ block: 'listeners.http', host: '127.0.0.1', port: 0, guid: undefined },
-  ...{ connections: 100, requestMs: 30_000, routes: [{ path: '/in', handle }] },
+  ...{
+    connections: 100,
+    requestMs: 30_000,
+    shares: new Shares(budget, 1),
+    routes: [{ path: '/in', handle }],
+  },
   refused: () => undefined,
   failed: (error) => assert.fail(error as Error),
 })

@@ -16,6 +16,8 @@ import {
   samplingService,
 } from '../../src/receivers/jaeger-sampling.ts'
 import { Strategies } from '../../src/receivers/jaeger-strategies.ts'
+import { Budget } from '../../src/route/budget.ts'
+import { Shares } from '../../src/route/shares.ts'
 import { HttpListener, type HttpRoute } from '../../src/transport/http.ts'
 import { GrpcClient, listen } from '../support/grpc-fixture.ts'
 import { protoRoot } from '../support/proto.ts'
@@ -66,7 +68,7 @@ async function write(value: object): Promise<void> {
 async function serve(routes: readonly HttpRoute[]): Promise<number> {
   const listener = new HttpListener({
     ...{ block: 'listeners.jaegerSampling', host: '127.0.0.1', port: 0, guid: undefined },
-    ...{ connections: 100, requestMs: 5_000, routes },
+    ...{ connections: 100, requestMs: 5_000, routes, shares: new Shares(new Budget(2 ** 20)) },
     refused: (reason) => refused.push(reason),
     failed: (error) => assert.fail(String(error)),
   })

@@ -8,6 +8,7 @@ import { Receivers } from '../../src/receivers/receivers.ts'
 import { Batcher } from '../../src/route/batcher.ts'
 import { Budget } from '../../src/route/budget.ts'
 import { BufferPool } from '../../src/route/pool.ts'
+import { Shares } from '../../src/route/shares.ts'
 import { Metrics } from '../../src/telemetry/metrics.ts'
 import { Kernel } from '../../src/wire/kernel.ts'
 import { type Sample, samplesOf } from './exposition.ts'
@@ -87,6 +88,7 @@ const udpKeys: ReadonlySet<string> = new Set(['jaegerCompact', 'jaegerBinary', '
 export class GatewayFixture {
   readonly bus = new FakeBus()
   readonly budget: Budget
+  readonly shares: Shares
   readonly batcher: Batcher
   readonly metrics = new Metrics({ guidsMax: 200, runtime: false })
   /** Errors that no sender can be blamed for. */
@@ -97,6 +99,7 @@ export class GatewayFixture {
   private constructor(config: Config) {
     const { bus, metrics } = this
     this.budget = new Budget(config.limits.inflightBytes)
+    this.shares = new Shares(this.budget, 1)
     metrics.setInflightBytes(() => this.budget.bytes)
     this.batcher = new Batcher({
       bus,
@@ -107,15 +110,15 @@ export class GatewayFixture {
       published: () => undefined,
       deadLettered: () => undefined,
     })
-    const { batcher, budget } = this
+    const { batcher, shares } = this
     this.#receivers = new Receivers(config, {
-      ...{ kernel: new Kernel(), bus, batcher, budget, metrics },
+      ...{ kernel: new Kernel(), bus, batcher, shares, metrics },
       told: () => undefined,
       noted: () => undefined,
       failed: (error) => this.failures.push(error),
     })
     this.#listeners = new Listeners({
-      ...{ receivers: this.#receivers, budget },
+      ...{ receivers: this.#receivers, shares },
       isServing: () => bus.isUp,
       refused: (listener, reason, _error, count) => metrics.refusedRequest(listener, reason, count),
       warned: () => undefined,

@@ -4,6 +4,7 @@ import * as grpc from '@grpc/grpc-js'
 import type { GuidepostError } from '../../src/errors.ts'
 import { MiB } from '../../src/limits.ts'
 import { Budget } from '../../src/route/budget.ts'
+import { Shares } from '../../src/route/shares.ts'
 import { GrpcListener, type GrpcListenerOptions } from '../../src/transport/grpc/listener.ts'
 import type { GrpcCall } from '../../src/transport/grpc/method.ts'
 
@@ -41,7 +42,8 @@ export async function listen(
     connections: 100,
     requestMs: 5000,
     messageBytes: 16 * MiB,
-    budget,
+    receiver: 'echo',
+    shares: new Shares(budget, 1),
     methods: [
       {
         path: PATH,

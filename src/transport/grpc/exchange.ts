@@ -6,7 +6,7 @@
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { type GuidepostError, permanent, reasonOf } from '../../errors.ts'
-import type { ByteBudget } from '../body.ts'
+import type { Claim, Link } from '../../route/shares.ts'
 import type { Coding } from '../inflate.ts'
 import { type GrpcStatusCode, statusOf } from '../rpc-status.ts'
 import { acceptedEncodings } from './call-start.ts'
@@ -16,7 +16,6 @@ import { errorTrailers } from './trailers.ts'
 /** What the calls of one listener share. */
 export interface CallHost {
   readonly guid: string | undefined
-  readonly budget: ByteBudget
   messageBytes: number
   requestMs: number
   /** Calls that are not at their end. */
@@ -32,6 +31,7 @@ export interface Connection {
   readonly number: number
   readonly peer: string
   readonly socket: Socket
+  readonly link: Link
   /** Calls that are not at their end. */
   calls: number
   /** A call of it was taken. */
@@ -51,7 +51,9 @@ export interface CallStart {
   readonly timeoutMs: number | undefined
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[]
-  /** Bytes that were taken from the budget for the call itself; given back at its end. */
+  /** On which the call and its message are charged. */
+  readonly claim: Claim
+  /** Bytes that were taken for the call itself; given back at its end. */
   readonly chargedBytes: number
 }
 
@@ -92,7 +94,7 @@ export abstract class Exchange implements GrpcCall {
       if (!this.isAnswered) this.isCancelled = true
       start.connection.calls--
       host.calls.delete(this)
-      host.budget.give(start.chargedBytes)
+      start.claim.give(start.chargedBytes)
       this.closed()
       host.ended()
     })
@@ -100,6 +102,10 @@ export abstract class Exchange implements GrpcCall {
 
   get peer(): string {
     return this.start.connection.peer
+  }
+
+  get claim(): Claim {
+    return this.start.claim
   }
 
   get connection(): number {

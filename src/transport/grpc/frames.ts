@@ -28,10 +28,11 @@ export class MessageReader {
   #flag = 0
   #length = 0
 
-  constructor(rules: MessageRules, budget: ByteBudget) {
+  /** `lost`: the message came too slowly while others wait for room. */
+  constructor(rules: MessageRules, budget: ByteBudget, lost: (error: GuidepostError) => void) {
     this.#rules = rules
     this.#budget = budget
-    this.body = new Gathered(budget)
+    this.body = new Gathered(budget, lost)
   }
 
   get isCompressed(): boolean {
@@ -68,7 +69,10 @@ export class MessageReader {
     if (end === from) return end
     const part = chunk.subarray(from, end)
     const isKept = part.length === this.#length ? this.body.addWhole(part) : this.body.add(part)
-    return isKept ? end : overloaded(this.#budget)
+    if (!isKept) return overloaded(this.#budget, part.length)
+    if (this.isComplete) this.body.forget()
+    else this.body.watch()
+    return end
   }
 
   #readPrefix(chunk: Buffer, at: number): number {
@@ -96,7 +100,7 @@ export class MessageReader {
       )
     }
     if (this.#length > this.#rules.bytesMax) return tooLarge(this.#length, this.#rules.bytesMax)
-    return this.#budget.fits(this.#length) ? undefined : overloaded(this.#budget)
+    return this.#budget.fits(this.#length) ? undefined : overloaded(this.#budget, this.#length)
   }
 }
 

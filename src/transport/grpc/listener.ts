@@ -15,7 +15,8 @@ import {
 import type { AddressInfo, Socket } from 'node:net'
 import { GuidepostError, permanent, reasonOf, retryable } from '../../errors.ts'
 import { limits, MiB } from '../../limits.ts'
-import { type ByteBudget, overloaded } from '../body.ts'
+import type { Shares } from '../../route/shares.ts'
+import { overloaded } from '../body.ts'
 import { listenError } from '../listen-error.ts'
 import { callBytes, codingOf, notGrpcAnswer, timeoutMsOf } from './call-start.ts'
 import { type CallHost, type Connection, type Exchange, endWithError, stopReading } from './exchange.ts'
@@ -35,7 +36,7 @@ export interface GrpcListenerOptions extends GrpcServices {
   readonly requestMs: number
   /** Bytes of a message, as it comes and inflated. */
   readonly messageBytes: number
-  readonly budget: ByteBudget
+  readonly shares: Shares
   /** For the health service. */
   readonly isServing: () => boolean
   /** A call was refused here, before any method saw it, or after `admit` and before `handle`; `error` is what it was told. */
@@ -69,7 +70,6 @@ export class GrpcListener {
     this.#connections = options.connections
     this.#host = {
       guid: options.guid,
-      budget: options.budget,
       messageBytes: options.messageBytes,
       requestMs: options.requestMs,
       calls: this.#calls,
@@ -165,7 +165,10 @@ export class GrpcListener {
 
   #begin(session: KnownSession): void {
     const socket = this.#arrived!
+    const link = this.#options.shares.connect(socket.remoteAddress ?? '')
+    socket.on('close', () => link.end())
     session[connectionKey] = {
+      link,
       number: ++connections,
       peer: socket.remoteAddress ?? '',
       socket,
@@ -228,13 +231,14 @@ export class GrpcListener {
     }
     const method = this.#methods.get(path) ?? this.#streams.get(path)
     if (method !== undefined) {
-      const { budget } = this.#options
+      const { shares, receiver } = this.#options
+      const claim = shares.open(connection.link, receiver, connection.number)
       const chargedBytes = callBytes(rawHeaders)
-      if (!budget.take(chargedBytes)) {
-        this.#refuse(stream, overloaded(budget))
+      if (!claim.take(chargedBytes)) {
+        this.#refuse(stream, overloaded(claim, chargedBytes))
         return
       }
-      const start = { stream, connection, path, coding, timeoutMs, rawHeaders, chargedBytes }
+      const start = { stream, connection, path, coding, timeoutMs, rawHeaders, claim, chargedBytes }
       if ('handle' in method) new UnaryCall(this.#host, start, method).open()
       else new StreamingCall(this.#host, start).open(method)
       return

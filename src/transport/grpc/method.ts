@@ -1,11 +1,14 @@
 /** What a receiver offers to gRPC senders, and what it sees of a call. No more of gRPC is known beyond this folder. */
 import type { GuidepostError } from '../../errors.ts'
+import type { Claim } from '../../route/shares.ts'
 import type { Sender } from '../../stamp/guid-rules.ts'
 import type { Body } from '../body.ts'
 import type { GrpcStatusCode } from '../rpc-status.ts'
 
 /** One call. `pathGuid` is always undefined: a method's path has no room for one. */
 export interface GrpcCall extends Sender {
+  /** On which the call and its message are charged. */
+  readonly claim: Claim
   /** `/package.Service/Method` */
   readonly path: string
   /** Bytes of the message as they came, compressed or not, without the prefix. */
@@ -30,6 +33,8 @@ export interface GrpcMethod {
 
 /** What a receiver has one listener serve. */
 export interface GrpcServices {
+  /** The receiver whose share the calls have. */
+  readonly receiver: string
   /** Full names, for health and reflection. */
   readonly services: readonly string[]
   readonly methods: readonly GrpcMethod[]

@@ -118,7 +118,7 @@ export class StreamingCall extends Exchange implements StreamAnswers {
 
   get #bounds(): InflateBounds {
     const bytesMax = limits.grpcServiceMessageBytesMax
-    return { bytesMax, key: 'a bound of this service', budget: this.host.budget }
+    return { bytesMax, key: 'a bound of this service', budget: this.claim }
   }
 
   #newReader(): MessageReader {
@@ -126,6 +126,6 @@ export class StreamingCall extends Exchange implements StreamAnswers {
       bytesMax: limits.grpcServiceMessageBytesMax,
       mayBeCompressed: this.start.coding !== undefined,
     }
-    return new MessageReader(rules, this.host.budget)
+    return new MessageReader(rules, this.claim, (error) => this.refuse(error))
   }
 }

@@ -29,7 +29,7 @@ export class UnaryCall extends Exchange {
     }
     if (this.isAnswered) return
     const rules = { bytesMax: this.host.messageBytes, mayBeCompressed: this.start.coding !== undefined }
-    this.#reader = new MessageReader(rules, this.host.budget)
+    this.#reader = new MessageReader(rules, this.claim, (error) => this.#refuse(error))
     this.stream.on('data', (chunk: Buffer) => this.#read(chunk))
     this.stream.on('end', () => this.#end())
   }
@@ -104,8 +104,7 @@ export class UnaryCall extends Exchange {
       this.#handle(reader.body)
       return
     }
-    const { messageBytes: bytesMax, budget } = this.host
-    const bounds = { bytesMax, key: 'limits.messageBytes', budget }
+    const bounds = { bytesMax: this.host.messageBytes, key: 'limits.messageBytes', budget: this.claim }
     const inflated = inflate(this.start.coding!, reader.body, bounds)
     if (inflated instanceof Promise) {
       inflated.then(

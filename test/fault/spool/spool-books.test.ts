@@ -74,12 +74,12 @@ class Run {
     const account = this.#metrics.ledger.account(receiver, 'traces', 'shop')
     const { received, published, deadLettered } = account
     const rejected = (reason: string) => account.rejected(reason)
-    const owner = { text: 'shop', receiver, received, published, deadLettered, rejected }
+    const owner = { text: 'shop', receiver, received, published, deadLettered, rejected, inflightBytes: 0 }
     const records = [{ owner, bytes: text.length, items: text.length }]
     const copy = (_i: number, target: Buffer, at: number): void => void target.write(text, at, 'latin1')
     const submission = this.#batcher.submit(letters, { records, copy }, 1, 1)
     received.value += text.length
-    return submission?.settled
+    return typeof submission === 'string' ? undefined : submission.settled
   }
 
   /** What there is of a receiver, once the books are even: received, published, spooled, rejected, dead-lettered. */

@@ -20,6 +20,7 @@ function owner(text: string): Books {
     receiver: 'otlp',
     published: { value: 0 },
     deadLettered: { value: 0 },
+    inflightBytes: 0,
     reasons,
     rejected: (reason) => {
       reasons[reason] ??= { value: 0 }
@@ -76,7 +77,7 @@ class Route {
     }
     const submission = this.batcher.submit(destination, source, connection, 1)
     isOver = true
-    return submission
+    return typeof submission === 'string' ? undefined : submission
   }
 
   texts(): string[] {
@@ -281,6 +282,33 @@ test('a cut that fails, or a bus that rejects, leaves nobody waiting and nothing
   assert.equal(a.deadLettered.value, 3)
   route.bus.fate = () => 'rejects'
   assert.equal((await route.submit([[a, 'abc']])!.settled)?.canRetry, true)
+  await route.assertIdle()
+})
+
+test('a guid has no more than two thirds of what is in flight, and a request with it is refused whole', async () => {
+  const route = new Route({ lingerMs: 10_000 }, 1, 1e6)
+  const [greedy, modest] = [owner('greedy'), owner('modest')]
+  const large = 'x'.repeat(10_000)
+  const submissions = []
+  for (;;) {
+    const submission = route.submit([[greedy, large]], unjoined)
+    if (submission === undefined) break
+    submissions.push(submission)
+    assert.ok(submissions.length < 100)
+  }
+  assert.ok(submissions.length > 55, `${submissions.length} of 10 KB`)
+  const held = route.budget.bytes
+  const mixed: [Owner, string][] = [
+    [modest, 'm'],
+    [greedy, large],
+  ]
+  assert.equal(route.submit(mixed, unjoined), undefined)
+  assert.deepEqual([route.budget.bytes, modest.inflightBytes], [held, 0], 'nothing of it was taken')
+  const other = route.submit([[modest, large]], unjoined)!
+  await route.assertIdle()
+  for (const submission of [...submissions, other]) assert.equal(await submission.settled, undefined)
+  assert.deepEqual([greedy.inflightBytes, modest.inflightBytes], [0, 0])
+  assert.ok(route.submit(mixed, unjoined), 'now it is taken')
   await route.assertIdle()
 })
 

@@ -6,6 +6,7 @@ import { GuidepostError } from '../../../src/errors.ts'
 import { KiB } from '../../../src/limits.ts'
 import { Budget } from '../../../src/route/budget.ts'
 import { admit, type Body, readBody } from '../../../src/transport/body.ts'
+import { claimOf } from '../../support/claim.ts'
 
 function incoming(headers: Record<string, string> = {}): IncomingMessage {
   const request = new IncomingMessage(new Socket())
@@ -19,18 +20,18 @@ function codeOf(result: Body | Buffer | GuidepostError | undefined): string | un
 
 test('what is announced is judged, and costs nothing', () => {
   const budget = new Budget(100)
-  assert.equal(admit(incoming({ 'content-length': '60' }), 60, budget), undefined)
-  assert.equal(admit(incoming(), 60, budget), undefined)
-  assert.equal(codeOf(admit(incoming({ 'content-length': '61' }), 60, budget)), 'GP_BODY_TOO_LARGE')
+  assert.equal(admit(incoming({ 'content-length': '60' }), 60, claimOf(budget)), undefined)
+  assert.equal(admit(incoming(), 60, claimOf(budget)), undefined)
+  assert.equal(codeOf(admit(incoming({ 'content-length': '61' }), 60, claimOf(budget))), 'GP_BODY_TOO_LARGE')
   budget.take(50)
-  assert.equal(codeOf(admit(incoming({ 'content-length': '60' }), 60, budget)), 'GP_OVERLOADED')
+  assert.equal(codeOf(admit(incoming({ 'content-length': '60' }), 60, claimOf(budget))), 'GP_OVERLOADED')
   assert.equal(budget.bytes, 50)
 })
 
 test('each chunk is charged when it comes, and given back once', async () => {
   const budget = new Budget(100 * KiB)
   const request = incoming()
-  const reading = readBody(request, 60 * KiB, budget)
+  const reading = readBody(request, 60 * KiB, claimOf(budget))
   request.push(Buffer.alloc(20 * KiB))
   request.push(Buffer.alloc(10 * KiB))
   request.push(null)
@@ -46,7 +47,7 @@ test('each chunk is charged when it comes, and given back once', async () => {
 test('a body in crumbs takes little more memory than its bytes, in their order', async () => {
   const budget = new Budget(2 ** 20)
   const request = incoming()
-  const reading = readBody(request, 2 ** 20, budget)
+  const reading = readBody(request, 2 ** 20, claimOf(budget))
   const whole = Buffer.from(Array.from({ length: 50_000 }, (_, i) => i % 251))
   let peak = 0
   for (let i = 0; i < whole.length; i++) {
@@ -76,7 +77,7 @@ for (const [name, code, bytesMax, budgetBytes] of [
   test(`a body that becomes ${name} is refused, and nothing stays charged`, async () => {
     const budget = new Budget(budgetBytes)
     const request = incoming()
-    const reading = readBody(request, bytesMax, budget)
+    const reading = readBody(request, bytesMax, claimOf(budget))
     request.push(Buffer.alloc(20 * KiB))
     request.push(Buffer.alloc(20 * KiB))
     assert.equal(codeOf(await reading), code)
@@ -88,12 +89,12 @@ for (const [name, code, bytesMax, budgetBytes] of [
 test('a connection that ends in the body, or before it is read, is a reason to try again', async () => {
   const budget = new Budget(100 * KiB)
   const request = incoming()
-  const reading = readBody(request, 60 * KiB, budget)
+  const reading = readBody(request, 60 * KiB, claimOf(budget))
   request.push(Buffer.alloc(20 * KiB))
   request.destroy()
   const refusal = await reading
   assert.equal(codeOf(refusal), 'GP_BODY_INCOMPLETE')
   assert.ok(refusal instanceof GuidepostError && refusal.canRetry)
-  assert.equal(codeOf(await readBody(request, 60 * KiB, budget)), 'GP_BODY_INCOMPLETE')
+  assert.equal(codeOf(await readBody(request, 60 * KiB, claimOf(budget))), 'GP_BODY_INCOMPLETE')
   assert.equal(budget.bytes, 0)
 })

@@ -5,6 +5,8 @@ import { Agent } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import test from 'node:test'
 import { permanent, retryable } from '../../../src/errors.ts'
+import { Budget } from '../../../src/route/budget.ts'
+import { Shares } from '../../../src/route/shares.ts'
 import type { Answer } from '../../../src/transport/answer.ts'
 import { type CorsPolicy, corsPolicy } from '../../../src/transport/cors.ts'
 import { HttpListener, type HttpListenerOptions, type HttpRequest } from '../../../src/transport/http.ts'
@@ -31,6 +33,7 @@ async function listen(
     guid: 'of-the-listener',
     connections: 100,
     requestMs: 5000,
+    shares: new Shares(new Budget(2 ** 20)),
     routes: [
       {
         path: '/in',

@@ -13,7 +13,8 @@ import { GuidepostError } from '../../../src/errors.ts'
 import { KiB, limits, MiB } from '../../../src/limits.ts'
 import { Budget } from '../../../src/route/budget.ts'
 import type { Body } from '../../../src/transport/body.ts'
-import { type Coding, inflate, inflateZstd } from '../../../src/transport/inflate.ts'
+import { type Coding, type InflateBounds, inflate, inflateZstd } from '../../../src/transport/inflate.ts'
+import { claimOf } from '../../support/claim.ts'
 
 const compressors: readonly (readonly [string, Coding, (input: Buffer) => Buffer])[] = [
   ['gzip', 'gzip', (input) => gzipSync(input)],
@@ -34,11 +35,8 @@ function bodyOf(whole: Buffer, pieceBytes = whole.length): { chunks: Buffer[]; b
   return { chunks, bytes: whole.length }
 }
 
-function boundsWith(
-  bytesMax: number,
-  budget = new Budget(64 * MiB),
-): { bytesMax: number; key: string; budget: Budget } {
-  return { bytesMax, key: 'limits.someBytes', budget }
+function boundsWith(bytesMax: number, budget = new Budget(64 * MiB)): InflateBounds {
+  return { bytesMax, key: 'limits.someBytes', budget: claimOf(budget) }
 }
 
 async function codeOf(

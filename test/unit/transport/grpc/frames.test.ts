@@ -5,6 +5,9 @@ import fc from 'fast-check'
 import { GuidepostError } from '../../../../src/errors.ts'
 import { Budget } from '../../../../src/route/budget.ts'
 import { framed, MessageReader } from '../../../../src/transport/grpc/frames.ts'
+import { claimOf } from '../../../support/claim.ts'
+
+const notLost = (): void => assert.fail('nothing is slow here')
 
 const rules = { bytesMax: 1_000_000, mayBeCompressed: true }
 
@@ -23,7 +26,7 @@ test('however the bytes are cut, the messages come out as they went in', () => {
     const stream = Buffer.concat(sent.map((message) => framed(Buffer.from(message))))
     const edges = [0, ...places.map((at) => at % (stream.length + 1)).sort((a, b) => a - b), stream.length]
     const received: Buffer[] = []
-    let reader = new MessageReader(rules, budget)
+    let reader = new MessageReader(rules, claimOf(budget), notLost)
     for (const [i, from] of edges.slice(0, -1).entries()) {
       const chunk = stream.subarray(from, edges[i + 1])
       for (let at = 0; at < chunk.length; ) {
@@ -33,7 +36,7 @@ test('however the bytes are cut, the messages come out as they went in', () => {
         if (!reader.isComplete) continue
         received.push(Buffer.concat(reader.body.chunks))
         reader.body.release()
-        reader = new MessageReader(rules, budget)
+        reader = new MessageReader(rules, claimOf(budget), notLost)
       }
     }
     assert.ok(reader.isEmpty)
@@ -47,7 +50,7 @@ test('however the bytes are cut, the messages come out as they went in', () => {
 test('a message is judged by its prefix, before anything of it is kept', () => {
   const judged = (bytes: Buffer, options: Partial<typeof rules> = {}, budgetBytes = 1_000_000): string => {
     const budget = new Budget(budgetBytes)
-    const reader = new MessageReader({ ...rules, ...options }, budget)
+    const reader = new MessageReader({ ...rules, ...options }, claimOf(budget), notLost)
     const result = reader.read(Buffer.concat([bytes, randomBytes(100)]), 0)
     if (!(result instanceof GuidepostError)) return 'taken'
     assert.equal(budget.bytes, 0)
@@ -64,14 +67,14 @@ test('a message is judged by its prefix, before anything of it is kept', () => {
 
 test('only what arrives is charged, and a small part does not hold the buffer that it came in', () => {
   const budget = new Budget(1_000_000)
-  const reader = new MessageReader(rules, budget)
+  const reader = new MessageReader(rules, claimOf(budget), notLost)
   const received = Buffer.concat([prefix(0, 10), Buffer.alloc(10, 7), Buffer.alloc(60_000)])
   assert.equal(reader.read(received, 0), 15)
   assert.equal(budget.bytes, 10)
   reader.body.compact()
   assert.equal(reader.body.chunks[0]?.buffer.byteLength, 10)
   assert.deepEqual(reader.body.chunks, [Buffer.alloc(10, 7)])
-  const announced = new MessageReader(rules, budget)
+  const announced = new MessageReader(rules, claimOf(budget), notLost)
   announced.read(prefix(0, 900_000), 0)
   assert.equal(budget.bytes, 10)
 })
