@@ -73,8 +73,14 @@ async function dispatch(
       return check({ file: name, schema: flags.has('schema') }, io)
     }
     case 'inspect': {
+      const options = { directory: name, json: flags.has('json') }
+      if (flags.has('repair')) {
+        const { repair } = await import('./repair.ts')
+        return await repair({ ...options, yes: flags.has('yes') }, io)
+      }
+      if (flags.has('yes')) return misused(io, '--yes belongs to --repair', command)
       const { inspect } = await import('./inspect.ts')
-      return await inspect({ directory: name, json: flags.has('json') }, io)
+      return await inspect(options, io)
     }
     case 'tail': {
       const { from = 'begin', limit } = Object.fromEntries(values)

@@ -90,10 +90,16 @@ export const commands = {
   },
   inspect: {
     summary: 'Say what a log or spool folder holds, and name its bad records.',
-    details: 'Reads all of it and changes nothing. Ends with 1 when something is damaged.',
+    details:
+      'Reads all of it and changes nothing, unless told to repair it. Ends with 1 when something is damaged.',
     takes: ['DIR'],
     options: {
       json: { type: 'boolean', doc: 'One JSON document instead of a table.' },
+      repair: {
+        type: 'boolean',
+        doc: 'Say of each problem what it costs and how it would be repaired. Still changes nothing.',
+      },
+      yes: { type: 'boolean', doc: 'With --repair: do it. The gateway must be stopped.' },
       help,
     },
   },

@@ -30,7 +30,7 @@ interface Owner {
   readonly id: string
 }
 
-const lockName = 'lock'
+export const lockName = 'lock'
 const MS_PER_SECOND = 1e3
 
 /** Locks held by this process, by their id. */
@@ -270,4 +270,29 @@ async function removeStale(path: string, text: string): Promise<void> {
   // Somebody was quicker, and this is the lock he has just made: give it back.
   if (moved === text) await unlink(aside).catch(() => undefined)
   else await rename(aside, path)
+}
+
+/** What the lock of a directory says, for whoever only looks. */
+export interface LockSeen {
+  readonly path: string
+  /** In words; `nobody` when it cannot be read. */
+  readonly owner: string
+  /** False: it was left behind, and the next to start takes it over. */
+  readonly isHeld: boolean
+}
+
+/** Undefined when there is no lock. Takes nothing and changes nothing. Never rejects. */
+export async function lookAtLock(directory: string): Promise<LockSeen | undefined> {
+  const path = join(directory, lockName)
+  const text = await readFile(path, 'utf8').catch((error: unknown) =>
+    fileErrorCode(error) === 'ENOENT' || fileErrorCode(error) === 'ENOTDIR' ? undefined : '',
+  )
+  if (text === undefined) return undefined
+  const holder = await whoHolds(path, text)
+  const owner = parseOwner(text)
+  return {
+    path,
+    owner: holder ?? (owner === undefined ? 'nobody' : nameOf(owner)),
+    isHeld: holder !== undefined,
+  }
 }

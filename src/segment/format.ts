@@ -59,7 +59,7 @@
  * left where it is, and skipped. What follows a damaged head is found again by the marker; if no further head follows,
  * the rest is copied to the quarantine and, once the copy is durable, cut off; without a copy it stays. A last segment
  * whose two headers are both damaged is moved to the quarantine; one whose header states another first offset than its
- * name stays. Each of these is reported, none keeps the log from opening. The offsets of what is in the quarantine are not
+ * name, or another version, stays. Each of these is reported, none keeps the log from opening. The offsets of what is in the quarantine are not
  * used again, and the last segment that holds a record is never deleted: a log that was emptied would begin at 0 again, and
  * whoever remembers how far he has read would miss what follows.
  *
@@ -81,6 +81,7 @@ const headerCopyBytes = 32
 const magic = Buffer.from('GPSEGMT\0', 'latin1')
 const marker = 0x525047f5
 const twoTo32 = 2 ** 32
+const ofUnknownVersion = ' of the format is not known to this program'
 
 /** The marker's bytes, for searching. */
 export const markerBytes = Buffer.from([0xf5, 0x47, 0x50, 0x52])
@@ -152,10 +153,15 @@ export function parseFileHeader(bytes: Buffer): FileHeader | string {
     if (!copy.subarray(0, magic.length).equals(magic)) continue
     if (crc32c(copy.subarray(0, 28)) !== copy.readUInt32LE(28)) continue
     const version = copy.readUInt32LE(8)
-    if (version !== segmentVersion) return `version ${version} of the format is not known to this program`
+    if (version !== segmentVersion) return `version ${version}${ofUnknownVersion}`
     return { salt: copy.readUInt32LE(12), firstOffset: readUInt53(copy, 16) }
   }
   return 'both copies of the file header are damaged'
+}
+
+/** Whether what `parseFileHeader` says against a file is that another version of this program wrote it. */
+export function isOtherVersion(reason: string): boolean {
+  return reason.endsWith(ofUnknownVersion)
 }
 
 /** Why the file that is named after `firstOffset` cannot have this header, or undefined when it can. */

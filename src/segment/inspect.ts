@@ -1,8 +1,8 @@
 /** What a folder of segments holds, and everything wrong with it. Reads all of it, changes nothing, takes no lock. */
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { limits } from '../limits.ts'
 import type { SegmentEvent } from './events.ts'
-import { type FileSystem, fileErrorCode, nodeFileSystem } from './file-system.ts'
+import { type FileSystem, fileErrorCode, type SegmentFile } from './file-system.ts'
 import {
   fileHeaderBytes,
   type ParsedRecord,
@@ -13,6 +13,7 @@ import {
   segmentName,
   whyForeign,
 } from './format.ts'
+import { findCopy } from './quarantine.ts'
 import { SegmentScanner } from './scanner.ts'
 
 export interface Counts {
@@ -52,7 +53,10 @@ export type Inspected =
   | SegmentReport
   /** Comes last of its topic. */
   | TopicReport
-  /** A damaged record, a torn tail, an unreadable segment. Comes before the report of its segment. */
+  /**
+   * A damaged record, a torn tail, an unreadable segment. Comes before the report of its segment. Of a damaged record of
+   * which the quarantine has a copy, `quarantine` names it.
+   */
   | { readonly kind: 'finding'; readonly topic: string; readonly event: SegmentEvent }
   /** Offsets from `first` to `last` are in no segment: appends that failed, or a file that is missing. */
   | { readonly kind: 'gap'; readonly topic: string; readonly first: number; readonly last: number }
@@ -65,8 +69,18 @@ export type Inspected =
       readonly last: number
     }
   | { readonly kind: 'quarantined'; readonly topic: string; readonly file: string; readonly bytes: number }
+  /** What a dying program did not finish and nobody needs. */
+  | { readonly kind: 'leftover'; readonly topic: string; readonly file: string }
   /** A file that is not a part of the log. */
   | { readonly kind: 'stray'; readonly topic: string; readonly file: string }
+
+/** What an inspection may add to that of a folder of segments. */
+export interface InspectSettings {
+  /** Told of every record; its value is valid until it returns. `bytes` are those of the whole record. */
+  readonly onRecord?: (record: ParsedRecord, bytes: number) => void
+  /** Names in the folder, besides segments and quarantine, that belong there. */
+  readonly isKnown?: (name: string) => boolean
+}
 
 interface Totals extends Counts {
   segments: number
@@ -89,24 +103,15 @@ function emptyTotals(): Totals {
 }
 
 /**
- * Inspects a log directory, topic by topic, or one folder of segments by itself. Holds one record at a time, and the
- * counts. Throws the file system's error when `directory` cannot be listed; what is wrong inside is a finding.
+ * Inspects one folder of segments; `topic` is what it is called in what is yielded. Holds one record at a time, and the
+ * counts. A folder that holds neither segments nor a quarantine yields no `topic`. What is wrong is a finding.
  */
-export async function* inspectDirectory(
+export async function* inspectSegments(
+  topic: string,
   directory: string,
-  fs: FileSystem = nodeFileSystem,
+  fs: FileSystem,
+  settings: InspectSettings = {},
 ): AsyncGenerator<Inspected> {
-  const entries = await fs.list(directory)
-  const isTopic = entries.some((entry) => entry.kind === 'file' && parseSegmentName(entry.name) !== undefined)
-  if (isTopic) {
-    yield* inspectTopic(basename(directory), directory, fs)
-    return
-  }
-  const folders = entries.filter((entry) => entry.kind === 'directory').map((entry) => entry.name)
-  for (const topic of folders.sort()) yield* inspectTopic(topic, join(directory, topic), fs)
-}
-
-async function* inspectTopic(topic: string, directory: string, fs: FileSystem): AsyncGenerator<Inspected> {
   const totals = emptyTotals()
   const entries = await fs.list(directory).catch((error: unknown) => fileErrorCode(error))
   if (typeof entries === 'string') {
@@ -121,7 +126,8 @@ async function* inspectTopic(topic: string, directory: string, fs: FileSystem): 
   for (const { name, kind } of entries) {
     const firstOffset = kind === 'file' ? parseSegmentName(name) : undefined
     if (firstOffset !== undefined) segments.push(firstOffset)
-    else if (name !== quarantineFolder) yield { kind: 'stray', topic, file: join(directory, name) }
+    else if (name !== quarantineFolder && settings.isKnown?.(name) !== true)
+      yield { kind: 'stray', topic, file: join(directory, name) }
   }
   // A folder without a segment and a quarantine is no topic.
   if (segments.length === 0 && !entries.some((entry) => entry.name === quarantineFolder)) return
@@ -129,7 +135,7 @@ async function* inspectTopic(topic: string, directory: string, fs: FileSystem): 
   for (const firstOffset of segments) {
     const missing = gapBefore(topic, firstOffset, totals)
     if (missing !== undefined) yield missing
-    yield* inspectSegment({ topic, directory, firstOffset }, totals, fs)
+    yield* inspectSegment({ topic, directory, firstOffset, fs, settings }, totals)
   }
   yield* inspectQuarantine(topic, join(directory, quarantineFolder), fs)
   const { nextOffset: _, hiddenMax: __, ...counts } = totals
@@ -151,13 +157,12 @@ interface SegmentPlace {
   readonly topic: string
   readonly directory: string
   readonly firstOffset: number
+  readonly fs: FileSystem
+  readonly settings: InspectSettings
 }
 
-async function* inspectSegment(
-  { topic, directory, firstOffset }: SegmentPlace,
-  totals: Totals,
-  fs: FileSystem,
-): AsyncGenerator<Inspected> {
+async function* inspectSegment(place: SegmentPlace, totals: Totals): AsyncGenerator<Inspected> {
+  const { topic, directory, firstOffset, fs } = place
   const path = join(directory, segmentName(firstOffset))
   const own = emptyTotals()
   try {
@@ -173,7 +178,7 @@ async function* inspectSegment(
       } else {
         const last = (totals.nextOffset ?? 0) - 1
         if (firstOffset <= last) yield { kind: 'overlap', topic, file: path, first: firstOffset, last }
-        yield* inspectRecords(new SegmentScanner(file, header), { topic, file: path }, own, totals)
+        yield* inspectRecords(new SegmentScanner(file, header), { ...place, file, path }, own, totals)
       }
     } finally {
       await file.close()
@@ -196,17 +201,18 @@ function hiddenIn(bytes: number): number {
 /** Counts the records of a segment and tells of what is wrong between them. */
 async function* inspectRecords(
   scanner: SegmentScanner,
-  { topic, file }: { topic: string; file: string },
+  place: SegmentPlace & { readonly file: SegmentFile; readonly path: string },
   own: Totals,
   totals: Totals,
 ): AsyncGenerator<Inspected> {
+  const { topic, path, settings } = place
   for (;;) {
     const scanned = await scanner.next()
     const { position, bytes } = scanned
     if (scanned.kind === 'end') {
       if (bytes === 0) return
       if (!scanned.isDamaged) {
-        yield { kind: 'finding', topic, event: { kind: 'torn_tail', file, position, bytes } }
+        yield { kind: 'finding', topic, event: { kind: 'torn_tail', file: path, position, bytes } }
         return
       }
     }
@@ -216,6 +222,7 @@ async function* inspectRecords(
       if (missing !== undefined) yield missing
       totals.nextOffset = Math.max(totals.nextOffset ?? 0, record.offset + 1)
       countRecord(record, bytes, own, totals)
+      settings.onRecord?.(record, bytes)
       continue
     }
     own.badRecords += 1
@@ -228,15 +235,9 @@ async function* inspectRecords(
       if (missing !== undefined) yield missing
       totals.nextOffset = offset + 1
     }
-    const event = {
-      kind: 'bad_record',
-      file,
-      position,
-      bytes,
-      offset,
-      reason,
-      quarantine: undefined,
-    } as const
+    const range = { file: place.file, firstOffset: place.firstOffset, position, bytes }
+    const quarantine = await findCopy(place.fs, place.directory, range).catch(() => undefined)
+    const event = { kind: 'bad_record', file: path, position, bytes, offset, reason, quarantine } as const
     yield { kind: 'finding', topic, event }
     if (isEnd) return
   }
@@ -290,7 +291,9 @@ async function* inspectQuarantine(topic: string, folder: string, fs: FileSystem)
       (stats) => stats.bytes,
       () => 0,
     )
-    yield { kind: 'quarantined', topic, file, bytes }
+    yield name.endsWith('.tmp')
+      ? { kind: 'leftover', topic, file }
+      : { kind: 'quarantined', topic, file, bytes }
   }
 }
 

@@ -6,6 +6,7 @@ import type { OnSegmentEvent } from './events.ts'
 import { type FileSystem, fileErrorCode, type SegmentFile } from './file-system.ts'
 import {
   fileHeaderBytes,
+  isOtherVersion,
   parseFileHeader,
   parseSegmentName,
   quarantineFolder,
@@ -143,11 +144,17 @@ async function recoverLast(
   const { file, path, firstOffset, bytes } = last
   const bytesOfHeader = Buffer.alloc(fileHeaderBytes)
   const header = parseFileHeader(bytesOfHeader.subarray(0, await file.read(bytesOfHeader, 0)))
-  if (typeof header === 'string')
+  if (typeof header === 'string' && !isOtherVersion(header))
     return { isThere: false, bytes: 0, nextOffset: await removeLast(place, last, header) }
-  const reason = whyForeign(header, firstOffset)
-  if (reason !== undefined) {
-    place.onEvent({ kind: 'segment_unreadable', file: path, bytes, reason, quarantine: undefined })
+  const reason = typeof header === 'string' ? header : whyForeign(header, firstOffset)
+  if (typeof header === 'string' || reason !== undefined) {
+    place.onEvent({
+      kind: 'segment_unreadable',
+      file: path,
+      bytes,
+      reason: reason ?? '',
+      quarantine: undefined,
+    })
     return { isThere: true, bytes, nextOffset: offsetAbove(firstOffset, bytes) }
   }
   const scanner = new SegmentScanner(file, header)

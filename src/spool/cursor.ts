@@ -14,7 +14,9 @@ import { crc32c } from '@node-rs/crc32'
 import { limits } from '../limits.ts'
 import { type FileSystem, fileErrorCode, writeAll } from '../segment/file-system.ts'
 
-const cursorName = 'cursor'
+export const cursorName = 'cursor'
+/** The next cursor, until it is complete and renamed. */
+export const unfinishedCursorName = 'cursor.tmp'
 const pattern = /^(guidepost spool cursor 1\noffset (\d{1,16})\n)crc32c ([0-9a-f]{8})\n$/
 
 export function encodeCursor(offset: number): Buffer {
@@ -31,8 +33,12 @@ export function parseCursor(bytes: Buffer): number | undefined {
 }
 
 /** The offset; 0 when there is no cursor yet; a sentence when there is one that cannot be read. Never rejects. */
-export async function readCursor(fs: FileSystem, directory: string): Promise<number | string> {
-  const path = join(directory, cursorName)
+export async function readCursor(
+  fs: FileSystem,
+  directory: string,
+  name: string = cursorName,
+): Promise<number | string> {
+  const path = join(directory, name)
   try {
     const file = await fs.open(path, 'read')
     try {
@@ -50,7 +56,7 @@ export async function readCursor(fs: FileSystem, directory: string): Promise<num
 
 /** Rejects with what the file system says; the cursor is then the old one or the new one. */
 export async function writeCursor(fs: FileSystem, directory: string, offset: number): Promise<void> {
-  const unfinished = join(directory, `${cursorName}.tmp`)
+  const unfinished = join(directory, unfinishedCursorName)
   await fs.unlink(unfinished).catch((error: unknown) => {
     if (fileErrorCode(error) !== 'ENOENT') throw error
   })

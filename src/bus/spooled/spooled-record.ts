@@ -42,6 +42,12 @@ export function toSegmentRecord(record: BusRecord): SegmentRecord {
   return { guid, encoding, items, batchId, receivedAtMs, value, headers }
 }
 
+/** For whom a spooled record is and who took it in; undefined when no spool that this version knows wrote it. */
+export function placeOfSpooled(parsed: ParsedRecord): { topic: Topic; receiver: string } | undefined {
+  const { [topicHeader]: topic = '', [receiverHeader]: receiver = '' } = parsed.headers ?? {}
+  return isTopic(topic) ? { topic, receiver } : undefined
+}
+
 /**
  * With a copy of the value. Undefined when it was not written by a spool, or by a later version with other topics.
  * `isOwn`: it was spooled by this run; what an earlier one left has no receiver, since the books of its receiver ended

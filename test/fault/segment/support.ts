@@ -1,8 +1,9 @@
 /** Short ways to write, damage and read back a log in a memory file system. */
+
+import { type Found, inspectFolder } from '../../../src/commands/inspect-folder.ts'
 import type { SegmentEvent } from '../../../src/segment/events.ts'
 import type { FileSystem } from '../../../src/segment/file-system.ts'
 import type { ParsedRecord, SegmentRecord } from '../../../src/segment/format.ts'
-import { type Inspected, inspectDirectory } from '../../../src/segment/inspect.ts'
 import { SegmentReader } from '../../../src/segment/reader.ts'
 import { SegmentWriter, type WriterSettings } from '../../../src/segment/writer.ts'
 
@@ -55,8 +56,8 @@ export async function readAll(
 export const idsOf = (records: readonly { batchId: string }[]): string[] =>
   records.map(({ batchId }) => batchId)
 
-export async function inspectAll(fs: FileSystem, path = directory): Promise<Inspected[]> {
-  const found: Inspected[] = []
-  for await (const one of inspectDirectory(path, fs)) found.push(one)
+export async function inspectAll(fs: FileSystem, path = directory): Promise<Found[]> {
+  const found: Found[] = []
+  for await (const one of inspectFolder(path, fs)) found.push(one)
   return found
 }

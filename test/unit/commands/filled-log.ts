@@ -50,9 +50,11 @@ export interface FilledLog {
   readonly close: () => Promise<void>
 }
 
-/** Closed and removed when the test ends. */
-export async function openLog(t: TestContext): Promise<FilledLog> {
-  const directory = mkdtempSync(join(tmpdir(), 'guidepost-commands-'))
+/** Closed and removed when the test ends. In a folder of its own unless it is to be one that is there. */
+export async function openLog(
+  t: TestContext,
+  directory: string = mkdtempSync(join(tmpdir(), 'guidepost-commands-')),
+): Promise<FilledLog> {
   const loaded = loadConfig({ env: {}, overrides: { bus: `log:${directory}` } })
   if (loaded.config?.bus.kind !== 'log') throw new Error('no log')
   const bus = new LogBus(loaded.config.bus, { log })
