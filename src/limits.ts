@@ -275,6 +275,11 @@ export const limits = {
   adminBodyBytesMax: 1 * KiB,
   /** Open connections on the admin port. Further ones are closed at once. */
   adminConnectionsMax: 100,
+  /** Milliseconds in which `inspect --ledger` must have read the metrics, and bytes that they may have. */
+  ledgerReadMsMax: 10_000,
+  ledgerBytesMax: 64 * MiB,
+  /** Milliseconds between its two readings. */
+  ledgerPauseMs: 1_000,
 
   // ---- configuration ----------------------------------------------------------------------------------------
   /** Bytes of a configuration file, or of a key, certificate or password file that it names. */

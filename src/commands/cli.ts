@@ -44,6 +44,7 @@ export async function cli(argv: readonly string[], io: Io, { run }: Injected): P
     io.stdout.write(commandHelp(word))
     return exitCodes.ok
   }
+  if (word === 'inspect' && read.flags.has('ledger')) return await ledger(read, io)
   const takes = read.flags.has('schema') ? [] : commands[word].takes
   if (read.names.length > takes.length) return misused(io, `does not take ${read.names[takes.length]}`, word)
   if (read.names.length < takes.length) return misused(io, `needs ${takes[read.names.length]}`, word)
@@ -54,6 +55,17 @@ function misused(io: Io, message: string, command?: string): number {
   const name = command === undefined ? 'guidepost' : `guidepost ${command}`
   io.stderr.write(`${name}: ${message}\nTry ${name} --help.\n`)
   return exitCodes.usage
+}
+
+/** `inspect --ledger [URL]`, which reads a gateway and no folder. */
+async function ledger({ flags, names }: Arguments, io: Io): Promise<number> {
+  const [url, tooMany] = names
+  if (tooMany !== undefined) return misused(io, `does not take ${tooMany}`, 'inspect')
+  const other = ['repair', 'yes'].find((flag) => flags.has(flag))
+  if (other !== undefined)
+    return misused(io, `--${other} is about a folder, --ledger about a gateway`, 'inspect')
+  const { inspectLedger } = await import('./inspect-ledger.ts')
+  return await inspectLedger({ url, json: flags.has('json') }, io)
 }
 
 /** Each command is loaded only when it is called: `check` need not wait for what `tail` reads with. */

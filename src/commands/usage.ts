@@ -100,6 +100,10 @@ export const commands = {
         doc: 'Say of each problem what it costs and how it would be repaired. Still changes nothing.',
       },
       yes: { type: 'boolean', doc: 'With --repair: do it. The gateway must be stopped.' },
+      ledger: {
+        type: 'boolean',
+        doc: 'Instead, whether the books of a gateway are even: --ledger [URL of its admin port].',
+      },
       help,
     },
   },

@@ -35,8 +35,11 @@ if (skipKafka === false) {
     program = await Program.start({ bus: `kafka://${broker.address}`, env })
   })
   after(async () => {
-    await program?.kill()
-    await broker?.remove()
+    try {
+      await program?.end()
+    } finally {
+      await broker?.remove()
+    }
   })
 }
 

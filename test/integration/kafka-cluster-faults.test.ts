@@ -40,8 +40,11 @@ if (skip === false) {
     await cluster.untilInSync(topics)
   })
   after(async () => {
-    await program?.kill()
-    await cluster?.remove()
+    try {
+      await program?.end()
+    } finally {
+      await cluster?.remove()
+    }
   })
 }
 

@@ -64,7 +64,7 @@ test('SIGTERM under load: what was answered 2xx is in the log, nothing else was 
   await until('there is load', 10_000, () => acknowledged.length > 300)
   isEnding = true
   const startedMs = performance.now()
-  assert.equal(await running.program.stop('SIGTERM'), 0)
+  assert.equal(await running.program.stop('SIGTERM', { inflight: 'left' }), 0)
   assert.ok(performance.now() - startedMs < 3000, 'a drain is short')
   await senders
   for (const socket of [idle, used]) socket.close()
@@ -85,7 +85,7 @@ test('while it drains it is not ready, and says why; a second signal hurries', a
     5000,
     async () => (await running.counter('guidepost_inflight_bytes')) > 0,
   )
-  const over = running.program.stop('SIGTERM')
+  const over = running.program.stop('SIGTERM', { inflight: 'left' })
   const readyz = `http://127.0.0.1:${running.program.adminPort}/readyz`
   await until('it is not ready', 5000, async () => (await fetch(readyz)).status === 503)
   assert.match(await (await fetch(readyz)).text(), /draining/)
@@ -180,7 +180,7 @@ test('a log that another gateway writes is refused, and free again when that one
   assert.equal((await post(running.port, body('team-a', 'first'))).status, 204, 'the first goes on')
   assert.equal(await running.program.stop(), 0)
   const next = await Program.start({ bus: `log:${running.directory}` })
-  context.after(() => next.kill())
+  context.after(() => next.end())
   assert.equal((await post(next.httpPort, body('team-a', 'second'))).status, 204)
   assert.deepEqual(await idsOf(running.directory), new Set(['first', 'second']))
   assert.equal(await next.stop(), 0)
@@ -201,7 +201,7 @@ test('with a bus that is away it does not say that it is ready', async () => {
     await until('it says how it stands', 10_000, () => said(program, /not ready: the bus is down/))
     assert.ok(!program.logs.some(({ msg }) => msg === 'ready'))
   } finally {
-    await program.kill()
+    await program.end()
   }
 })
 

@@ -38,8 +38,11 @@ if (skip === false) {
     program = await Program.start({ bus: `kafka://${broker.address}`, env: otlpPorts })
   })
   after(async () => {
-    await program?.kill()
-    await broker?.remove()
+    try {
+      await program?.end()
+    } finally {
+      await broker?.remove()
+    }
   })
 }
 

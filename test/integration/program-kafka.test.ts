@@ -29,8 +29,11 @@ if (skip === false) {
     program = await Program.start({ bus: `kafka://${broker.address}` })
   })
   after(async () => {
-    await program.kill()
-    await broker.remove()
+    try {
+      await program?.end()
+    } finally {
+      await broker.remove()
+    }
   })
 }
 

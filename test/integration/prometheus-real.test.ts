@@ -22,7 +22,7 @@ test('every sample that Prometheus sent lies in the log, under its guid', { skip
   const directory = await mkdtemp(path.join(tmpdir(), 'guidepost-log-'))
   context.after(() => rm(directory, { recursive: true, force: true }))
   const program = await Program.start({ bus: `log:${directory}` })
-  context.after(() => program.kill())
+  context.after(() => program.end())
   const prometheus = await Prometheus.start({
     writeUrl: program.url('/write'),
     targetLabels: { namespace: 'team-a' },

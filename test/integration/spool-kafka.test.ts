@@ -134,6 +134,7 @@ test('a broker that is killed: senders are answered as ever, and everything arri
       return (await readdir(directory)).every((name) => !name.endsWith('.seg'))
     })
     await assertArrived(senders)
+    await program.stop()
   } finally {
     await program.kill()
   }

@@ -5,11 +5,13 @@ import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { optionVariables } from '../../src/config/environment.ts'
 import { type Sample, samplesOf } from './exposition.ts'
+import { assertLedgerWhenIdle, type LedgerOptions } from './ledger.ts'
 import { until } from './until.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 const READY_MS_MAX = 20_000
 const STOP_MS_MAX = 30_000
+const METRICS_MS_MAX = 10_000
 /** Every port is chosen by the system. */
 const anyPorts = Object.fromEntries(
   [...optionVariables].filter(([, { path }]) => path.at(-1) === 'port').map(([name]) => [name, '0']),
@@ -32,6 +34,21 @@ export interface LogLine {
   readonly [key: string]: unknown
 }
 
+/**
+ * Programs by their buses whose books nobody has looked at. One that was killed hands its bus on to the next; a test file
+ * that ends with one left has let it go unchecked, and fails.
+ */
+const unchecked = new Map<string, string>()
+
+process.on('exit', () => {
+  if (unchecked.size === 0 || process.argv[1]?.endsWith('.test.ts') !== true) return
+  const buses = [...unchecked].map(([bus, place]) => `  ${bus}, started ${place}`)
+  process.stderr.write(
+    `The ledger was not checked of the last program on\n${buses.join('\n')}\nEnd it by stop() or end(), not by kill().\n`,
+  )
+  process.exitCode = 1
+})
+
 export class Program {
   readonly httpPort: number
   readonly adminPort: number
@@ -40,10 +57,17 @@ export class Program {
   readonly logs: readonly LogLine[]
   readonly #child: ChildProcess
   readonly #exited: Promise<number | NodeJS.Signals>
+  readonly #options: ProgramOptions
 
-  private constructor(child: ChildProcess, logs: LogLine[], exited: Promise<number | NodeJS.Signals>) {
+  private constructor(
+    child: ChildProcess,
+    logs: LogLine[],
+    exited: Promise<number | NodeJS.Signals>,
+    options: ProgramOptions,
+  ) {
     this.#child = child
     this.#exited = exited
+    this.#options = options
     this.logs = logs
     this.pid = child.pid ?? 0
     this.httpPort = portOf(logs, 'http') ?? 0
@@ -73,10 +97,11 @@ export class Program {
         if (isOver()) throw new Error(`the program ended early (${child.exitCode ?? child.signalCode})`)
         return portOf(logs, 'http') !== undefined && portOf(logs, 'admin') !== undefined
       })
-      const program = new Program(child, logs, exited)
+      const program = new Program(child, logs, exited, options)
       if (options.whenListening !== true) {
         await until('the program is ready', READY_MS_MAX, () => program.isReady())
       }
+      unchecked.set(options.bus, placeOf(new Error('started')))
       return program
     } catch (error) {
       child.kill('SIGKILL')
@@ -97,13 +122,55 @@ export class Program {
 
   /** `/metrics`, as samples. */
   async metrics(): Promise<Sample[]> {
-    const answer = await fetch(`http://127.0.0.1:${this.adminPort}/metrics`)
+    const signal = AbortSignal.timeout(METRICS_MS_MAX)
+    const answer = await fetch(`http://127.0.0.1:${this.adminPort}/metrics`, { signal })
     return samplesOf(await answer.text())
   }
 
-  /** Sends the signal and waits for the end; returns the exit status, or the signal that ended it. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | NodeJS.Signals> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill(signal)
+  /** Waits until nothing is in flight, and asserts that the books are even for each receiver, signal and guid. */
+  async assertLedger(options: LedgerOptions = {}): Promise<void> {
+    const isSummed = Number(this.#options.env?.['GUIDEPOST_WORKERS'] ?? 1) > 1
+    await assertLedgerWhenIdle(() => this.metrics(), { ...options, isSummed })
+    unchecked.delete(this.#options.bus)
+  }
+
+  /**
+   * Asserts the ledger, then sends the signal and waits for the end; returns the exit status, or the signal that ended
+   * it. Of a program that has ended by itself there is nothing left to assert.
+   */
+  async stop(
+    signal: NodeJS.Signals = 'SIGTERM',
+    options: LedgerOptions = {},
+  ): Promise<number | NodeJS.Signals> {
+    try {
+      if (this.#isRunning) await this.assertLedger(options)
+    } catch (error) {
+      await this.kill()
+      throw error
+    }
+    return this.#signal(signal)
+  }
+
+  /** Ends a program that a test is done with: asserts the ledger and wastes no time on a drain. Again: nothing. */
+  async end(options: LedgerOptions = {}): Promise<void> {
+    try {
+      if (this.#isRunning) await this.assertLedger(options)
+    } finally {
+      await this.kill()
+    }
+  }
+
+  /** Ends it as a power cut would, books or no books; those of the next program on its bus are looked at. */
+  async kill(): Promise<void> {
+    await this.#signal('SIGKILL')
+  }
+
+  get #isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  async #signal(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
+    if (this.#isRunning) this.#child.kill(signal)
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS_MAX)
     try {
       return await this.#exited
@@ -111,11 +178,12 @@ export class Program {
       clearTimeout(timer)
     }
   }
+}
 
-  /** Ends it as a power cut would. */
-  async kill(): Promise<void> {
-    await this.stop('SIGKILL')
-  }
+/** The line of a test, or of its support, that started a program. */
+function placeOf({ stack = '' }: Error): string {
+  const lines = stack.split('\n').filter((line) => !line.includes(import.meta.url))
+  return lines.find((line) => line.includes('.test.ts'))?.trim() ?? lines[1]?.trim() ?? 'somewhere'
 }
 
 /** This process's environment without what would configure the program or make Node's test runner adopt it. */

@@ -6,7 +6,7 @@ import path from 'node:path'
 import type { StoredRecord } from '../../src/bus/bus.ts'
 import { readLog, seriesOf } from './bus-read.ts'
 import { type LedgerEntry, type Sample, sumOf } from './exposition.ts'
-import { assertLedger } from './ledger.ts'
+import { assertLedger, type LedgerOptions } from './ledger.ts'
 import { Program, type ProgramOptions } from './program.ts'
 import { messageV1, peakBytes, post, series, snappy } from './senders.ts'
 import { until } from './until.ts'
@@ -35,11 +35,15 @@ export class Running {
     this.directory = directory
   }
 
-  /** Starts the program on an empty log; it is ended with the test. */
-  static async start(context: Cleanup, options: Omit<ProgramOptions, 'bus'> = {}): Promise<Running> {
+  /** Starts the program on an empty log; it is ended with the test, when its books must be even. */
+  static async start(
+    context: Cleanup,
+    options: Omit<ProgramOptions, 'bus'> = {},
+    books: LedgerOptions = {},
+  ): Promise<Running> {
     const directory = await temporaryDirectory(context)
     const program = await Program.start({ bus: `log:${directory}`, ...options })
-    context.after(() => program.kill())
+    context.after(() => program.end(books))
     return new Running(program, directory)
   }
 
