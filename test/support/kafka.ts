@@ -185,6 +185,12 @@ export class KafkaBroker {
     return `127.0.0.1:${this.#ports.tls}`
   }
 
+  /** The process that runs; undefined when there is none, or when it has ended by itself. */
+  get pid(): number | undefined {
+    const child = this.#process
+    return child?.exitCode === null && child.signalCode === null ? child.pid : undefined
+  }
+
   /** Starts the process and waits until it takes connections. */
   async start(): Promise<void> {
     const heap = [`-Xmx${this.#heapMiB}m`, `-Xms${Math.min(256, this.#heapMiB)}m`]
