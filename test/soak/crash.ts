@@ -35,14 +35,22 @@ function tell(bus: string, seed: number, seconds: number, result: CampaignResult
   process.stdout.write(`${bus} seed ${seed} ${seconds.toFixed(0)} s: ${all.join(', ')}\n`)
 }
 
-const { rounds, seed, chosen } = read()
-let done = 0
-for (let turn = 0; done < rounds; turn++) {
-  const bus = chosen[turn % chosen.length]!
-  const bounds = { seed: seed + turn * 10, rounds: Math.min(roundsMax, rounds - done) }
-  const startMs = performance.now()
-  const result = await (bus === 'log' ? crashOnLog(bounds) : crashOnKafka(bounds, bus))
-  tell(bus, bounds.seed, (performance.now() - startMs) / 1e3, result)
-  done += bounds.rounds
+async function main(): Promise<number> {
+  const { rounds, seed, chosen } = read()
+  let done = 0
+  for (let turn = 0; done < rounds; turn++) {
+    const bus = chosen[turn % chosen.length]!
+    const bounds = { seed: seed + turn * 10, rounds: Math.min(roundsMax, rounds - done) }
+    const startMs = performance.now()
+    const result = await (bus === 'log' ? crashOnLog(bounds) : crashOnKafka(bounds, bus))
+    tell(bus, bounds.seed, (performance.now() - startMs) / 1e3, result)
+    done += bounds.rounds
+  }
+  process.stdout.write(`killed ${done} times: all that was acknowledged is on the bus\n`)
+  return 0
 }
-process.stdout.write(`killed ${done} times: all that was acknowledged is on the bus\n`)
+
+process.exitCode = await main().catch((error: unknown) => {
+  process.stdout.write(`FAILED: ${(error as Error).message}\n`)
+  return 1
+})

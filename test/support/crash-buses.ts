@@ -23,7 +23,12 @@ type Bounds = Pick<CampaignOptions, 'seed' | 'rounds' | 'secondsMax'>
 /** Two gateways, each with a log of its own. */
 export async function crashOnLog(bounds: Bounds): Promise<CampaignResult> {
   return await inFolder(async (folder) => {
-    const all = lanes.map((name): LaneOptions => ({ name, program: { bus: `log:${join(folder, name)}` } }))
+    const all = lanes.map(
+      (name): LaneOptions => ({
+        name,
+        program: { bus: `log:${join(folder, name)}`, env: compiledIn(folder) },
+      }),
+    )
     async function* read(): AsyncGenerator<ReadRecord> {
       for (const name of lanes) yield* await readLog(join(folder, name))
     }
@@ -37,7 +42,9 @@ export async function crashOnKafka(bounds: Bounds, weather: Weather): Promise<Ca
   try {
     return await inFolder(async (folder) => {
       const all = lanes.map((name): LaneOptions => {
-        const spool = {
+        const env = {
+          ...compiledIn(folder),
+          GUIDEPOST_SPOOL_DRAIN_BYTES_PER_SECOND: `${drainBytesPerSecond}`,
           GUIDEPOST_SPOOL_ENABLED: 'true',
           GUIDEPOST_SPOOL_DIRECTORY: join(folder, name),
           // Beside a broker that is well only a machine that is very busy makes it spool.
@@ -47,7 +54,7 @@ export async function crashOnKafka(bounds: Bounds, weather: Weather): Promise<Ca
           name,
           program: {
             bus: `kafka://${broker.address}`,
-            env: { ...spool, GUIDEPOST_SPOOL_DRAIN_BYTES_PER_SECOND: `${drainBytesPerSecond}` },
+            env,
             whenListening: true,
           },
           lastEnv: { GUIDEPOST_SPOOL_DRAIN_BYTES_PER_SECOND: '64MiB' },
@@ -92,6 +99,11 @@ const weathers: Readonly<Record<Weather, BrokerWeather>> = {
       await broker.start()
     }
   },
+}
+
+/** Where Node keeps what it has compiled. */
+function compiledIn(folder: string): Readonly<Record<string, string>> {
+  return { NODE_COMPILE_CACHE: join(folder, 'compiled') }
 }
 
 async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {

@@ -18,7 +18,7 @@ import { until } from './until.ts'
 
 const emptiedMsMax = 60_000
 /** A round is over when it has so many answers, or after this time. */
-const answersMax = 120
+const answersMax = 100
 const roundMsMax = 2_500
 /** Small requests mostly, some of more than a page, few that fill a record. */
 const sizes = [1, 1, 1, 1, 2, 2, 5, 5, 20, 20, 50, 200]
@@ -82,6 +82,9 @@ async function run(options: CampaignOptions): Promise<CampaignResult> {
   }
   let isOver = false
   let left = rounds
+  // One that ends in order leaves Node's compile cache behind, which halves the time of every further start.
+  const [first] = lanes
+  if (first !== undefined) await (await Program.start(first.program)).stop()
   const running = lanes.map(async (lane, index) => {
     const random = new Random(seed + index)
     const state = { lane, random, acknowledged, tally }

@@ -20,6 +20,9 @@ import { Random } from './random.ts'
 import { until } from './until.ts'
 
 const readMsMax = 600_000
+/** Requests that are answered in each phase, before which it does not end, and how long that may take. */
+const answersMin = 30
+const answersMsMax = 60_000
 const guids = ['shop', 'bank', 'mail', 'maps', 'news', 'wiki']
 
 export interface OutageOptions {
@@ -164,8 +167,14 @@ class Outage {
     }
   }
 
+  /** So many seconds, and longer when there were no answers yet. */
   async #pass(load: MixedLoad, seconds: number): Promise<void> {
     const endMs = performance.now() + seconds * 1e3
+    const goal = load.counts.acknowledged + answersMin
+    await until('senders are answered', answersMsMax, () => {
+      load.check()
+      return load.counts.acknowledged >= goal
+    })
     while (performance.now() < endMs) {
       load.check()
       await sleep(Math.min(200, Math.max(1, endMs - performance.now())))
