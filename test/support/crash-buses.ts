@@ -44,6 +44,7 @@ export async function crashOnKafka(bounds: Bounds, weather: Weather): Promise<Ca
       const all = lanes.map((name): LaneOptions => {
         const env = {
           ...compiledIn(folder),
+          GUIDEPOST_WORKERS: '1',
           GUIDEPOST_SPOOL_DRAIN_BYTES_PER_SECOND: `${drainBytesPerSecond}`,
           GUIDEPOST_SPOOL_ENABLED: 'true',
           GUIDEPOST_SPOOL_DIRECTORY: join(folder, name),
