@@ -2,12 +2,12 @@
  * The seam between what decides by time and the machine's clocks: retention, probes, the age of what was written last.
  * Tests put a clock in its place that they move by hand, so that an hour costs them nothing.
  *
- * Nothing asks it for an item or a record: a group commit asks three times.
+ * Nothing asks it for an item or a record: a group commit asks three times, an append to the log twice.
  */
 
 export interface Timer {
   /** It does not fire from now on. No error when it has fired, or was stopped. */
-  stop(): void
+  close(): void
 }
 
 export interface Clock {
@@ -25,12 +25,6 @@ export interface Clock {
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   steadyMs: () => performance.now(),
-  after(ms, call) {
-    const timer = setTimeout(call, ms)
-    return { stop: () => clearTimeout(timer) }
-  },
-  every(ms, call) {
-    const timer = setInterval(call, ms).unref()
-    return { stop: () => clearInterval(timer) }
-  },
+  after: (ms, call) => setTimeout(call, ms),
+  every: (ms, call) => setInterval(call, ms).unref(),
 }

@@ -203,12 +203,12 @@ export class SegmentWriter {
    */
   async close(deadlineMs: number): Promise<boolean> {
     this.#isClosing = true
-    this.#retentionTimer.stop()
+    this.#retentionTimer.close()
     const deadline = Promise.withResolvers<'late'>()
     const timer = this.#clock.after(deadlineMs, () => deadline.resolve('late'))
     const finished = Promise.all([this.#running, this.#retaining]).then(() => 'finished' as const)
     const result = await Promise.race([finished, deadline.promise])
-    timer.stop()
+    timer.close()
     for (const entry of [...this.#group, ...this.#queue]) entry.abandon(closedError())
     this.#queue = []
     // A commit that hangs still uses the file; the process is about to end and closes it then.

@@ -1,13 +1,18 @@
 /** What a FaultyFileSystem keeps: the bytes of files and the names of files, each as it is seen and as it is on the disk. */
+import type { Clock } from '../../src/clock.ts'
 import type { Random } from './random.ts'
 
 /** Small, so that small files have many. */
 const pageBytes = 64
 const sectorBytes = 16
 
+/** What dates the files. */
+export type DiskClock = Pick<Clock, 'wallMs'>
+
 /** One file, whatever names it has. */
 export class Inode {
-  modifiedMs = Date.now()
+  modifiedMs: number
+  readonly #clock: DiskClock
   cache: Buffer
   #disk: Buffer
   /** Pages written since the last sync. */
@@ -17,7 +22,9 @@ export class Inode {
   /** Lengths since the last sync. */
   #lengths: number[]
 
-  constructor(data: Buffer = Buffer.alloc(0)) {
+  constructor(clock: DiskClock, data: Buffer = Buffer.alloc(0)) {
+    this.#clock = clock
+    this.modifiedMs = clock.wallMs()
     this.cache = Buffer.from(data)
     this.#disk = Buffer.from(data)
     this.#lengths = [data.length]
@@ -107,7 +114,7 @@ export class Inode {
   }
 
   #changed(): void {
-    this.modifiedMs = Date.now()
+    this.modifiedMs = this.#clock.wallMs()
     this.#lengths.push(this.cache.length)
   }
 }

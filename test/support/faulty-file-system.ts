@@ -10,8 +10,10 @@
  * - `restart`: the process dies and another takes its place. The cache survives, dropped pages may fall out of it. What the
  *   dead one still tries fails and changes nothing.
  */
+
+import { systemClock } from '../../src/clock.ts'
 import type { DirectoryEntry, FileSystem, OpenMode, SegmentFile } from '../../src/segment/file-system.ts'
-import { Inode, NameJournal } from './faulty-disk.ts'
+import { type DiskClock, Inode, NameJournal } from './faulty-disk.ts'
 import type { Random } from './random.ts'
 
 export type Operation =
@@ -47,6 +49,7 @@ interface Disk {
   readonly directories: Set<string>
   /** Bytes of all files together beyond which a write finds no room. */
   capacityBytes: number
+  clock: DiskClock
 }
 
 export function diskError(code: string): Error {
@@ -69,6 +72,7 @@ export class FaultyFileSystem implements FileSystem {
       names: new NameJournal(),
       directories: new Set(),
       capacityBytes: Number.MAX_SAFE_INTEGER,
+      clock: systemClock,
     }
   }
 
@@ -79,12 +83,17 @@ export class FaultyFileSystem implements FileSystem {
 
   /** A file that is on the disk for certain. */
   put(path: string, data: Buffer): void {
-    this.#disk.names.put(path, new Inode(data))
+    this.#disk.names.put(path, new Inode(this.#disk.clock, data))
     this.#disk.directories.add(parentOf(path))
   }
 
   paths(): string[] {
     return [...this.#disk.names.paths()].sort()
+  }
+
+  /** By which files are dated from now on; the machine's unless set. */
+  set clock(clock: DiskClock) {
+    this.#disk.clock = clock
   }
 
   setModified(path: string, ms: number): void {
@@ -144,7 +153,7 @@ export class FaultyFileSystem implements FileSystem {
     if (mode === 'create') {
       if (this.#disk.names.get(path) !== undefined) throw diskError('EEXIST')
       if (!this.#isDirectory(parentOf(path))) throw diskError('ENOENT')
-      this.#disk.names.link(path, new Inode())
+      this.#disk.names.link(path, new Inode(this.#disk.clock))
     }
     return this.#file(path, this.#inode(path))
   }

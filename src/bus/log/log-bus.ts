@@ -1,5 +1,6 @@
 /** The embedded log: one folder of segments for each topic, on a local disk. */
 import { join } from 'node:path'
+import { type Clock, systemClock, type Timer } from '../../clock.ts'
 import type { LogBusConfig } from '../../config/config.ts'
 import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
@@ -22,6 +23,8 @@ export interface LogBusOptions {
   /** Told everything that is also logged, to be counted. */
   readonly onEvent?: OnSegmentEvent
   readonly fs?: FileSystem
+  /** The machine's unless given; the lock has that in any case. */
+  readonly clock?: Clock
 }
 
 const wording: Record<SegmentEvent['kind'], { level: keyof LogBusLogger; message: string }> = {
@@ -50,6 +53,7 @@ export class LogBus implements Bus {
   readonly #config: LogBusConfig
   readonly #options: LogBusOptions
   readonly #fs: FileSystem
+  readonly #clock: Clock
   readonly #writers = new Map<string, Promise<SegmentWriter>>()
   /** The writers that are open, for health. */
   readonly #open = new Map<string, SegmentWriter>()
@@ -57,7 +61,7 @@ export class LogBus implements Bus {
   /** Why the disk counts as full, found out without a writer. */
   #full: GuidepostError | undefined
   #isProbingSpace = false
-  #probeTimer: NodeJS.Timeout | undefined
+  #probeTimer: Timer | undefined
   #state: 'new' | 'open' | 'closed' = 'new'
   /** Topics that could not be opened, with the reason. Each is tried again, by appends and by the probe. */
   readonly #failed = new Map<string, GuidepostError>()
@@ -67,6 +71,7 @@ export class LogBus implements Bus {
     this.#config = config
     this.#options = options
     this.#fs = options.fs ?? nodeFileSystem
+    this.#clock = options.clock ?? systemClock
   }
 
   async start(): Promise<void> {
@@ -86,7 +91,7 @@ export class LogBus implements Bus {
       const text = `The log directory ${directory} cannot be written (${code}): ${adviceFor(code)}`
       throw permanent('GP_CONFIG', text, error)
     }
-    this.#probeTimer = setInterval(() => this.#probe(), limits.logPollMs).unref()
+    this.#probeTimer = this.#clock.every(limits.logPollMs, () => this.#probe())
     this.#state = 'open'
   }
 
@@ -96,7 +101,7 @@ export class LogBus implements Bus {
     if (this.#state !== 'open') return outcomes.fill(notOpenError())
     const notOurs = this.#lock?.problem
     if (notOurs !== undefined) return outcomes.fill(notOurs)
-    const deadlineAtMs = performance.now() + this.#config.appendMs
+    const deadlineAtMs = this.#clock.steadyMs() + this.#config.appendMs
     const shares = this.#share(records, outcomes)
     await Promise.all(
       shares.map(async ({ topic, records: shared, indexes }) => {
@@ -115,7 +120,7 @@ export class LogBus implements Bus {
 
   async close(deadlineMs: number): Promise<void> {
     this.#state = 'closed'
-    clearInterval(this.#probeTimer)
+    this.#probeTimer?.close()
     const closing = [...this.#writers.values()].map(async (opening) => {
       const writer = await opening.catch(() => undefined)
       return (await writer?.close(deadlineMs)) ?? true
@@ -123,9 +128,9 @@ export class LogBus implements Bus {
     this.#writers.clear()
     this.#open.clear()
     const deadline = Promise.withResolvers<boolean[]>()
-    const timer = setTimeout(() => deadline.resolve([false]), deadlineMs + limits.logPollMs)
+    const timer = this.#clock.after(deadlineMs + limits.logPollMs, () => deadline.resolve([false]))
     const finished = await Promise.race([Promise.all(closing), deadline.promise])
-    clearTimeout(timer)
+    timer.close()
     // While a write hangs nobody else may write. The lock is taken over once this process has ended.
     if (!finished.includes(false)) {
       await this.#lock?.release()
@@ -138,11 +143,11 @@ export class LogBus implements Bus {
     const { directory } = this.#config
     const deadline = Promise.withResolvers<never>()
     const text = `The log directory ${directory} did not answer within ${limits.logStartMsMax} ms: ${adviceFor('')}`
-    const timer = setTimeout(() => deadline.reject(permanent('GP_CONFIG', text)), limits.logStartMsMax)
+    const timer = this.#clock.after(limits.logStartMsMax, () => deadline.reject(permanent('GP_CONFIG', text)))
     try {
       return await Promise.race([work, deadline.promise])
     } finally {
-      clearTimeout(timer)
+      timer.close()
     }
   }
 
@@ -192,15 +197,12 @@ export class LogBus implements Bus {
     const deadline = Promise.withResolvers<AppendOutcome>()
     let pending: PendingAppend | undefined
     let isLate = false
-    const timer = setTimeout(
-      () => {
-        const late = this.#lateError(topic)
-        isLate = true
-        pending?.abandon(late)
-        deadline.resolve(late)
-      },
-      Math.max(1, deadlineAtMs - performance.now()),
-    )
+    const timer = this.#clock.after(Math.max(1, deadlineAtMs - this.#clock.steadyMs()), () => {
+      const late = this.#lateError(topic)
+      isLate = true
+      pending?.abandon(late)
+      deadline.resolve(late)
+    })
     const written = async (): Promise<AppendOutcome> => {
       const writer = this.#open.get(topic) ?? (await this.#writer(topic))
       if (isLate) return this.#lateError(topic)
@@ -214,7 +216,7 @@ export class LogBus implements Bus {
     } catch (error) {
       return this.#diskError(topic, error)
     } finally {
-      clearTimeout(timer)
+      timer.close()
     }
   }
 
@@ -232,6 +234,7 @@ export class LogBus implements Bus {
       diskReserveBytes,
       onEvent: (event) => this.#tell(topic, event),
       whyNotWrite: () => this.#lock?.problem,
+      clock: this.#clock,
     })
     this.#writers.set(topic, opening)
     opening.then(

@@ -7,14 +7,16 @@ import { test } from 'node:test'
 import type { BusRecord, StoredRecord } from '../../../../src/bus/bus.ts'
 import { LogBus } from '../../../../src/bus/log/log-bus.ts'
 import { LogReader } from '../../../../src/bus/log/log-reader.ts'
+import { type Clock, systemClock } from '../../../../src/clock.ts'
 import type { LogBusConfig } from '../../../../src/config/config.ts'
 import { limits } from '../../../../src/limits.ts'
 import type { SegmentEvent } from '../../../../src/segment/events.ts'
 import { type FileSystem, nodeFileSystem, type SegmentFile } from '../../../../src/segment/file-system.ts'
+import { ManualClock } from '../../../support/manual-clock.ts'
 
 interface Place {
   readonly directory: string
-  bus(changes?: Partial<LogBusConfig>, fs?: FileSystem): LogBus
+  bus(changes?: Partial<LogBusConfig>, fs?: FileSystem, clock?: Clock): LogBus
   readonly events: SegmentEvent[]
   readonly lines: string[]
 }
@@ -28,13 +30,14 @@ async function withPlace(body: (place: Place) => Promise<void>): Promise<void> {
   const line = (_fields: object, message: string): void => {
     lines.push(message)
   }
-  const bus = (changes: Partial<LogBusConfig> = {}, fs = nodeFileSystem): LogBus => {
+  const bus = (changes: Partial<LogBusConfig> = {}, fs = nodeFileSystem, clock = systemClock): LogBus => {
     const config = { kind: 'log', url: `log:${directory}`, directory, segmentBytes: 100_000 } as const
     const bounds = { retentionBytes: 1e12, retentionHours: 24, diskReserveBytes: 0, appendMs: 5000 }
     const options = {
       log: { info: line, warn: line, error: line },
       onEvent: (event: SegmentEvent) => events.push(event),
       fs,
+      clock,
     }
     const made = new LogBus({ ...config, ...bounds, ...changes }, options)
     buses.push(made)
@@ -169,19 +172,17 @@ test('a disk below its reserve is seen before anything is written, and again whe
     )
   }))
 
-test('a file system that never answers fails the start in time', { timeout: 60_000 }, (t) =>
+test('a file system that never answers fails the start in time', () =>
   withPlace(async ({ bus }) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const clock = new ManualClock()
     const stuck: FileSystem = { ...nodeFileSystem, makeDirectory: () => new Promise(() => undefined) }
-    const starting = bus({}, stuck).start()
-    t.mock.timers.tick(limits.logStartMsMax)
+    const starting = bus({}, stuck, clock).start()
+    clock.pass(limits.logStartMsMax)
     await assert.rejects(starting, {
       code: 'GP_CONFIG',
       message: /did not answer within 10000 ms.*--bus log:DIR/,
     })
-    t.mock.timers.reset()
-  }),
-)
+  }))
 
 test('what cannot be written says so at start, with advice', () =>
   withPlace(async ({ directory, bus }) => {
@@ -269,6 +270,57 @@ test('a disk that fails: the sender hears why, and the bus comes up without an a
       ['disk_failed', 'disk_recovered'],
     )
     assert.equal(lines.length, 2)
+  }))
+
+test('a disk that failed is tried again each second, and not before', () =>
+  withPlace(async ({ bus, events }) => {
+    const clock = new ManualClock()
+    let isFailing = true
+    let syncs = 0
+    const sync = (file: SegmentFile): Promise<void> => {
+      syncs += 1
+      return isFailing ? Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })) : file.datasync()
+    }
+    const made = bus({}, withDatasync(sync), clock)
+    await made.start()
+    assert.equal((await made.append([record()]))[0]?.code, 'GP_DISK_FAILED')
+    assert.equal(syncs, 1)
+    clock.pass(limits.logPollMs - 1)
+    clock.pass(1)
+    await until('it was tried', () => syncs === 2)
+    isFailing = false
+    assert.equal(made.health().up, false)
+    clock.pass(limits.logPollMs)
+    await until('the bus is up', () => made.health().up)
+    assert.equal(syncs, 3)
+    assert.deepEqual(
+      events.map((event) => event.kind),
+      ['disk_failed', 'disk_recovered'],
+    )
+  }))
+
+test('a sync that hangs counts as hanging after appendMs, however little time went by for the test', () =>
+  withPlace(async ({ bus }) => {
+    const clock = new ManualClock()
+    const gate = Promise.withResolvers<void>()
+    const reached = Promise.withResolvers<void>()
+    const sync = (file: SegmentFile): Promise<void> => {
+      reached.resolve()
+      return gate.promise.then(() => file.datasync())
+    }
+    const made = bus({ appendMs: 60_000 }, withDatasync(sync), clock)
+    await made.start()
+    const appended = made.append([record()])
+    await reached.promise
+    clock.pass(59_999)
+    assert.equal(made.health().up, true)
+    clock.pass(2)
+    assert.equal((await appended)[0]?.code, 'GP_BUS_DEADLINE')
+    assert.match(made.health().reason, /has not answered for more than 60000 ms/)
+    assert.equal((await made.append([record()]))[0]?.code, 'GP_DISK_FAILED', 'nothing is queued behind it')
+    gate.resolve()
+    await until('the bus is well', () => made.health().up)
+    assert.deepEqual(await made.append([record()]), [undefined])
   }))
 
 test('a record that the format has no room for is refused and its neighbours are stored', () =>
