@@ -5,6 +5,7 @@
  *     npm run bench -- program/kafka               the cases whose name holds one of these texts
  *     npm run bench -- otlp/grpc                   the gateway beside the Collector, with a table of ratios
  *     npm run bench -- jaeger                      the same for Jaeger's protocols
+ *     npm run bench -- spool/price --runs 5        what the spool costs while Kafka is well
  *     npm run bench -- --list                      only their names
  *     npm run bench -- soak --seconds 600          memory under steady load
  *     options: --runs N (3), --seconds S (5 of measuring in each run), --connections N (16),
@@ -20,12 +21,14 @@ import { kernelCases } from './kernels/cases.ts'
 import { jaegerKernelCases } from './kernels/jaeger.ts'
 import { otlpKernelCases } from './kernels/otlp.ts'
 import { segmentCases } from './kernels/segment.ts'
+import { spoolCases } from './kernels/spool.ts'
 import { zipkinJsonCases } from './kernels/zipkin-json.ts'
 import { closeBuses } from './program/buses.ts'
 import { programCases } from './program/cases.ts'
 import { jaegerCases } from './program/jaeger.ts'
 import { otlpCases } from './program/otlp.ts'
 import { soakCases } from './program/soak.ts'
+import { programSpoolCases } from './program/spool.ts'
 import { udpCases } from './program/udp.ts'
 import type { Case, Figure, RunOptions, TimeWindow } from './support/case.ts'
 import { hottest, readProfile } from './support/cpu-profile.ts'
@@ -41,11 +44,13 @@ const all: readonly Case[] = [
   ...jaegerKernelCases,
   ...zipkinJsonCases,
   ...segmentCases,
+  ...spoolCases,
   ...programCases,
   ...otlpCases,
   ...jaegerCases,
   ...udpCases,
   ...soakCases,
+  ...programSpoolCases,
 ]
 
 function say(text: string): void {
@@ -159,8 +164,8 @@ async function main(): Promise<number> {
     return 0
   }
   const machine = describeMachine()
-  const { cpu, cores, memoryGiB, node, loadAverage } = machine
-  say(`${cores} × ${cpu}, ${memoryGiB} GiB, Node ${node}, load average ${loadAverage}`)
+  const { cpu, cores, memoryGiB, node, disk, loadAverage } = machine
+  say(`${cores} × ${cpu}, ${memoryGiB} GiB, ${disk}, Node ${node}, load average ${loadAverage}`)
   if (!isQuiet(machine)) say('WARNING: this machine is busy with something else; the figures are worth less')
   say(`median of ${runs} runs of ${seconds} s, min … max\n`)
   mkdirSync(resultsDirectory, { recursive: true })

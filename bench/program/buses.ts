@@ -104,6 +104,18 @@ async function asAdmin<T>(address: string, act: (admin: Admin) => Promise<T>): P
   }
 }
 
+/** Kills the broker, and starts it again when `work` is done. */
+export async function brokerAway(work: () => Promise<void>): Promise<void> {
+  broker ??= startBroker()
+  const running = await broker
+  await running.kill()
+  try {
+    await work()
+  } finally {
+    await running.start()
+  }
+}
+
 let peerTopics = 0
 
 /** A new topic on the broker that the gateway is measured with, with as many partitions. */

@@ -70,7 +70,8 @@ export async function compareSpans(traffic: SpanRequests, options: RunOptions): 
   return [{ name: 'ratio', unit: '×', value: ratio }, ...figures]
 }
 
-async function warmUp(pid: number, load: Load): Promise<void> {
+/** Until V8 has compiled what a request runs through. */
+export async function warmUp(pid: number, load: Load): Promise<void> {
   const endMs = performance.now() + warmUpSecondsMax * 1e3
   await load.last(warmUpSeconds, inFlight)
   for (;;) {

@@ -106,7 +106,7 @@ export async function startGateway(
 }
 
 /** From the log line of the listener. */
-function listenerPort(program: Program, listener: string): number {
+export function listenerPort(program: Program, listener: string): number {
   const line = program.logs.find((entry) => entry.msg === 'listening' && entry['listener'] === listener)
   if (typeof line?.['port'] !== 'number') throw new Error(`the program has no listener ${listener}`)
   return line['port']

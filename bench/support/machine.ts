@@ -1,5 +1,6 @@
 /** What the figures were measured on, and whether the machine was quiet. */
-import { cpus, loadavg, totalmem } from 'node:os'
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 
 export interface Machine {
   readonly cpu: string
@@ -7,6 +8,8 @@ export interface Machine {
   readonly memoryGiB: number
   readonly node: string
   readonly kernel: string
+  /** Where the cases write: `ext4 on /dev/vda`. */
+  readonly disk: string
   readonly loadAverage: number
   readonly measuredAt: string
 }
@@ -18,8 +21,28 @@ export function describeMachine(): Machine {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     node: process.versions.node,
     kernel: `${process.platform} ${process.arch}`,
+    disk: diskOf(tmpdir()),
     loadAverage: Number((loadavg()[0] ?? 0).toFixed(2)),
     measuredAt: new Date().toISOString(),
+  }
+}
+
+/** File system and device of a folder, from Linux's list of mounts (proc(5)). */
+function diskOf(folder: string): string {
+  let found = { at: '', text: 'an unknown disk' }
+  for (const line of readMounts()) {
+    const [device = '', at = '', type = ''] = line.split(' ')
+    const isAbove = at === '/' || folder === at || folder.startsWith(`${at}/`)
+    if (isAbove && at.length >= found.at.length) found = { at, text: `${type} on ${device}` }
+  }
+  return found.text
+}
+
+function readMounts(): string[] {
+  try {
+    return readFileSync('/proc/self/mounts', 'utf8').trimEnd().split('\n')
+  } catch {
+    return []
   }
 }
 
