@@ -5,9 +5,8 @@
 import { type Admin, createAdmin } from './admin/admin.ts'
 import type { Bus, BusRecord } from './bus/bus.ts'
 import type { BusConfig, Config } from './config/config.ts'
-import type { GuidepostError } from './errors.ts'
 import { limits } from './limits.ts'
-import { Listeners, type OpenPort } from './listeners.ts'
+import { Listeners, type OpenPort, type Refusal } from './listeners.ts'
 import { Receivers, topicsOf } from './receivers/receivers.ts'
 import { Batcher } from './route/batcher.ts'
 import { Budget } from './route/budget.ts'
@@ -182,7 +181,7 @@ export class Gateway {
     this.#listeners = new Listeners({
       ...{ receivers, shares: this.#shares, failed },
       isServing: () => this.#readiness().ok,
-      refused: (listener, reason, error, count) => this.#refused(listener, reason, error, count),
+      refused: (listener, reason, refusal, count) => this.#refused(listener, reason, refusal, count),
       warned: (listener, fields, message) =>
         this.#throttled.warn(`${listener} ${message}`, { listener, ...fields }, message),
     })
@@ -191,10 +190,12 @@ export class Gateway {
   }
 
   /** Counts what no receiver saw, and tells what its sender was told: one that drops its data should leave a line here. */
-  #refused(listener: string, reason: string, error: GuidepostError | undefined, count = 1): void {
+  #refused(listener: string, reason: string, refusal: Refusal | undefined, count = 1): void {
     this.#metrics.refusedRequest(listener, reason, count)
-    if (error === undefined) return
-    this.#throttled.warn(`${listener} ${reason}`, { receiver: listener, code: error.code }, error.message)
+    if (refusal === undefined) return
+    const { error, peer } = refusal
+    const fields = { receiver: listener, code: error.code, ...(peer !== '' && { peer }) }
+    this.#throttled.warn(`${listener} ${reason}`, fields, error.message)
   }
 
   async #listen(config: Config): Promise<void> {

@@ -11,16 +11,22 @@ import { HttpListener, type HttpRoute } from './transport/http.ts'
 import { UdpListener } from './transport/udp/listener.ts'
 import type { DropReason } from './transport/udp/words.ts'
 
+export interface Refusal {
+  readonly error: GuidepostError
+  /** The sender's address; empty: unknown. */
+  readonly peer: string
+}
+
 export interface ListenersOptions {
   readonly receivers: Receivers
   readonly shares: Shares
   /** Whether requests can succeed now, for the gRPC health service. */
   readonly isServing: () => boolean
   /**
-   * Requests were refused before any receiver saw them, or datagrams lost; `error` is what its sender was told, where it
-   * was told in words.
+   * Requests were refused before any receiver saw them, or datagrams lost; `refusal` is what the sender was told, where
+   * it was told in words.
    */
-  readonly refused: (listener: string, reason: string, error?: GuidepostError, count?: number) => void
+  readonly refused: (listener: string, reason: string, refusal?: Refusal, count?: number) => void
   /** Something that an operator can mend. Comes again while it lasts; for the log, equal ones are throttled. */
   readonly warned: (listener: string, fields: object, message: string) => void
   /** Something broke that no sender can be blamed for. */
@@ -127,7 +133,8 @@ export class Listeners {
       ...{ host, port, guid, block: `listeners.${key}` },
       failed: (error: unknown) => failed(label, error),
     }
-    const refuse = (reason: string, error?: GuidepostError) => refused(label, reason, error)
+    const refuse = (reason: string, error?: GuidepostError, peer = ''): void =>
+      refused(label, reason, error && { error, peer })
     if ('http' in service) {
       return new HttpListener({
         ...common,

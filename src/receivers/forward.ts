@@ -21,6 +21,10 @@ export interface Forwarding {
   readonly message: Body
   readonly claim: Claim
   readonly receivedAtMs: number
+  /** The sender's address, for the log; empty: unknown. */
+  readonly peer: string
+  /** What it may become, for refusals, where that is not what holds for all. */
+  readonly bound?: string
   /** What a well-formed message is, for refusals: `ExportTraceServiceRequest`. */
   readonly title: string
   /** An item by what its sender knows of it. */
@@ -40,17 +44,18 @@ export interface Forwarded {
  */
 export async function forward(intake: Intake, forwarding: Forwarding): Promise<Forwarded | GuidepostError> {
   const { kernel } = intake
-  const { signal, stamping, destination, rules, guid, message, claim, receivedAtMs } = forwarding
+  const { signal, stamping, destination, rules, guid, message, claim, receivedAtMs, peer } = forwarding
   const stamped = stamp(kernel, stamping, rules, guid, intake.recordBytes)
-  if (typeof stamped === 'string') return intake.refuse(refusalOf(stamped, forwarding.title))
+  if (typeof stamped === 'string')
+    return intake.refuse(refusalOf(stamped, forwarding.title, '', forwarding.bound), peer)
   const refused = describeRefusals(kernel, stamped, (row) => forwarding.nameOf(kernel, row))
   const records = new KernelRecords(kernel, stamped)
-  const submission = intake.submit(signal, destination, records, claim, receivedAtMs)
+  const submission = intake.submit(signal, destination, records, claim, receivedAtMs, peer)
   if (submission instanceof GuidepostError) return submission
   // The records are copies; the message is not needed while they wait for the bus.
   message.release()
   const failure = await submission.settled
-  if (failure !== undefined) return intake.refuse(failure)
-  if (refused !== undefined) intake.tell('items', refused.error)
+  if (failure !== undefined) return intake.refuse(failure, peer)
+  if (refused !== undefined) intake.tell('items', refused.error, peer)
   return { items: stamped.items, refused }
 }

@@ -93,24 +93,28 @@ export class Intake {
     this.#options.metrics.requestSeconds(this.receiver, code, (performance.now() - startedMs) / 1e3)
   }
 
-  /** Counts and logs the refusal of a whole request, and gives it back for the answer. */
-  refuse(error: GuidepostError, reason = reasonOf(error)): GuidepostError {
+  /** Counts and logs the refusal of a whole request, and gives it back for the answer. `peer`: as of `Sender`. */
+  refuse(error: GuidepostError, peer: string, reason = reasonOf(error)): GuidepostError {
     this.#options.metrics.refusedRequest(this.receiver, reason)
-    this.tell(reason, error)
+    this.tell(reason, error, peer)
     return error
   }
 
   /** What a sender is told when something broke here: to try again, since it would drop the data for a fault of ours. */
-  broke(error: unknown): GuidepostError {
+  broke(error: unknown, peer: string): GuidepostError {
     this.#options.failed(error)
-    return this.refuse(retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error))
+    return this.refuse(
+      retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error),
+      peer,
+    )
   }
 
-  /** Logs what a sender is told. */
-  tell(key: string, error: GuidepostError): void {
+  /** Logs what a sender is told, with its address where that is known. */
+  tell(key: string, error: GuidepostError, peer: string): void {
+    const { receiver } = this
     this.#options.told(
-      `${this.receiver} ${key}`,
-      { receiver: this.receiver, code: error.code },
+      `${receiver} ${key}`,
+      { receiver, code: error.code, ...(peer !== '' && { peer }) },
       error.message,
     )
   }
@@ -135,15 +139,16 @@ export class Intake {
     source: StampedSource,
     claim: Claim,
     receivedAtMs: number,
+    peer: string,
   ): Submission | GuidepostError {
     const { batcher, metrics } = this.#options
     let bytes = 0
     for (const record of source.records) bytes += record.bytes
-    if (!claim.wait(bytes)) return this.#refuseShortage('over_share', claim)
+    if (!claim.wait(bytes)) return this.#refuseShortage('over_share', claim, peer)
     const submission = batcher.submit(destination, source, claim.connection, receivedAtMs)
     if (typeof submission === 'string') {
       claim.settled(bytes)
-      return this.#refuseShortage(submission, claim)
+      return this.#refuseShortage(submission, claim, peer)
     }
     submission.onSettled(() => claim.settled(bytes))
     for (const { owner, items } of source.records) owner.received.value += items
@@ -155,8 +160,8 @@ export class Intake {
     return submission
   }
 
-  #refuseShortage(shortage: Shortage, { bytesMax }: Claim): GuidepostError {
-    return this.refuse(shortageError(shortage, bytesMax))
+  #refuseShortage(shortage: Shortage, { bytesMax }: Claim, peer: string): GuidepostError {
+    return this.refuse(shortageError(shortage, bytesMax), peer)
   }
 }
 

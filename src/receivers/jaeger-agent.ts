@@ -46,17 +46,19 @@ export function agentPort(receiver: SpanReceiver, protocol: AgentProtocol): Agen
     admits: () => intake.fits(limits.udpDatagramBytesMax * 2),
     needsPeer,
     handle: (datagram) => {
+      const peer = datagram.peer === noPeer ? '' : datagram.peer
       const settings = settingsFor(datagram)
       const { bytes } = datagram
       intake.receivedBytes(bytes.length)
       const guid = intake.requestGuid(settings.rules, datagram)
       if (guid instanceof GuidepostError) {
-        intake.refuse(guid, 'guid')
+        intake.refuse(guid, peer, 'guid')
         return
       }
       const message = { chunks: [bytes], bytes: bytes.length, release: keepNothing }
       const receivedAtMs = Date.now()
-      void receiver.take({ form, message, guid, settings, claim: claimOf(datagram), receivedAtMs })
+      const claim = claimOf(datagram)
+      void receiver.take({ form, message, guid, settings, claim, receivedAtMs, peer })
     },
   }
 }

@@ -5,7 +5,7 @@
 import { GuidepostError } from '../errors.ts'
 import type { Body } from '../transport/body.ts'
 import type { GrpcCall, GrpcMethod, GrpcServices } from '../transport/grpc/method.ts'
-import { statusOf } from '../transport/rpc-status.ts'
+import { GrpcStatus, statusOf } from '../transport/rpc-status.ts'
 import { requestForm } from './jaeger.ts'
 import type { SpanReceiver } from './spans.ts'
 
@@ -23,9 +23,9 @@ function postSpans(receiver: SpanReceiver): GrpcMethod {
   const { intake } = receiver
   return {
     path: `/${service}/PostSpans`,
-    admit: () => {
+    admit: ({ peer }) => {
       const refusal = intake.closed()
-      return refusal && intake.refuse(refusal)
+      return refusal && intake.refuse(refusal, peer)
     },
     handle: (call, message) => handle(receiver, call, message),
   }
@@ -43,12 +43,12 @@ async function handle(
   let failure: GuidepostError | undefined
   if (guid instanceof GuidepostError) {
     message.release()
-    failure = intake.refuse(guid, 'guid')
+    failure = intake.refuse(guid, call.peer, 'guid')
   } else {
-    const { claim } = call
+    const { claim, peer } = call
     const receivedAtMs = Date.now()
-    failure = await receiver.take({ form: requestForm, message, guid, settings, claim, receivedAtMs })
+    failure = await receiver.take({ form: requestForm, message, guid, settings, claim, receivedAtMs, peer })
   }
-  intake.answered(failure === undefined ? 0 : statusOf(failure), started)
+  intake.answered(call.endedWith ?? (failure === undefined ? GrpcStatus.OK : statusOf(failure)), started)
   return failure ?? nothing
 }

@@ -11,7 +11,7 @@ import { limits } from '../limits.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
 import type { Body } from '../transport/body.ts'
 import type { GrpcMethod, GrpcServices } from '../transport/grpc/method.ts'
-import type { HttpRoute } from '../transport/http.ts'
+import type { HttpRequest, HttpRoute } from '../transport/http.ts'
 import { GrpcStatus, statusOf } from '../transport/rpc-status.ts'
 import type { Strategies } from './jaeger-strategies.ts'
 import type { SamplingStrategy } from './jaeger-strategies-answers.ts'
@@ -23,7 +23,7 @@ export interface SamplingBooks {
   /** By the status of the protocol; `startedMs` is of `performance.now()`. */
   answered(code: number, startedMs: number): void
   /** Counts and logs a refusal, and gives it back. */
-  refuse(error: GuidepostError, reason?: string): GuidepostError
+  refuse(error: GuidepostError, peer: string, reason?: string): GuidepostError
 }
 
 /** For the agent's port, 5778. */
@@ -45,12 +45,12 @@ export function samplingService(strategies: Strategies, books: SamplingBooks): G
   const method: GrpcMethod = {
     path: `/${SERVICE}/GetSamplingStrategy`,
     admit: () => undefined,
-    handle: async (_call, message) => {
+    handle: async (call, message) => {
       const startedMs = performance.now()
       const service = serviceOfMessage(message)
       if (service instanceof GuidepostError) {
         books.answered(statusOf(service), startedMs)
-        return books.refuse(service)
+        return books.refuse(service, call.peer)
       }
       books.answered(GrpcStatus.OK, startedMs)
       return strategies.strategyOf(service).protobuf
@@ -67,17 +67,22 @@ function question(path: string, form: Form, strategies: Strategies, books: Sampl
   return {
     path,
     method: 'GET',
-    handle: async ({ raw }) => answer(raw.url ?? '', form, strategies, books),
+    handle: async (request) => answer(request, form, strategies, books),
   }
 }
 
-function answer(url: string, form: Form, strategies: Strategies, books: SamplingBooks): Answer {
+function answer(
+  { raw, peer }: HttpRequest,
+  form: Form,
+  strategies: Strategies,
+  books: SamplingBooks,
+): Answer {
   const startedMs = performance.now()
-  const services = servicesOf(url)
+  const services = servicesOf(raw.url ?? '')
   const isAsked = services.length === 1
   const given: Answer = isAsked
     ? { status: 200, headers: {}, body: strategies.strategyOf(services[0]!)[form], contentType: JSON_TYPE }
-    : answerFor(books.refuse(notOnce(services.length)))
+    : answerFor(books.refuse(notOnce(services.length), peer))
   books.answered(given.status, startedMs)
   return given
 }

@@ -2,7 +2,7 @@
 import { GuidepostError } from '../errors.ts'
 import type { Body } from '../transport/body.ts'
 import type { GrpcCall, GrpcMethod, GrpcServices } from '../transport/grpc/method.ts'
-import { statusOf } from '../transport/rpc-status.ts'
+import { GrpcStatus, statusOf } from '../transport/rpc-status.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
 import { type OtlpReceiver, signals } from './otlp.ts'
 import { responseBytes } from './otlp-answers.ts'
@@ -28,9 +28,9 @@ function methodOf(receiver: OtlpReceiver, signal: OtlpSignal): GrpcMethod {
   const { intake } = receiver
   return {
     path: `/${services[signal]}/Export`,
-    admit: () => {
+    admit: ({ peer }) => {
       const refusal = intake.closed()
-      return refusal && intake.refuse(refusal)
+      return refusal && intake.refuse(refusal, peer)
     },
     handle: (call, message) => handle(receiver, signal, call, message),
   }
@@ -49,12 +49,12 @@ async function handle(
   if (guid instanceof GuidepostError) {
     message.release()
     intake.answered(statusOf(guid), started)
-    return intake.refuse(guid, 'guid')
+    return intake.refuse(guid, call.peer, 'guid')
   }
-  const { claim } = call
+  const { claim, peer } = call
   const receivedAtMs = Date.now()
-  const taken = await receiver.export({ signal, message, guid, settings, claim, receivedAtMs })
+  const taken = await receiver.export({ signal, message, guid, settings, claim, receivedAtMs, peer })
   const isFailed = taken instanceof GuidepostError
-  intake.answered(isFailed ? statusOf(taken) : 0, started)
+  intake.answered(call.endedWith ?? (isFailed ? statusOf(taken) : GrpcStatus.OK), started)
   return isFailed ? taken : responseBytes(taken)
 }

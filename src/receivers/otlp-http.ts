@@ -47,12 +47,13 @@ export function httpRoutes(receiver: OtlpReceiver): HttpRoute[] {
 async function handle(receiver: OtlpReceiver, signal: OtlpSignal, request: HttpRequest): Promise<Answer> {
   const started = performance.now()
   const { intake, settings } = receiver
+  const { peer } = request
   const media = knownMediaOf(request.raw.headers['content-type'])
   let answer: Answer
-  if (media instanceof GuidepostError) answer = answerFor(intake.refuse(media, 'content_type'))
+  if (media instanceof GuidepostError) answer = answerFor(intake.refuse(media, peer, 'content_type'))
   else {
     const taken = await receive(receiver, signal, request, media, settings).catch((error: unknown) =>
-      receiver.intake.broke(error),
+      receiver.intake.broke(error, peer),
     )
     answer = taken instanceof GuidepostError ? refusal(taken, media) : success(signal, taken, media)
   }
@@ -68,19 +69,20 @@ async function receive(
   settings: OtlpSettings,
 ): Promise<Taken | GuidepostError> {
   const { intake } = receiver
+  const { peer } = request
   const coding = codingOf(request.raw.headers['content-encoding'])
-  if (coding instanceof GuidepostError) return intake.refuse(coding, 'content_encoding')
+  if (coding instanceof GuidepostError) return intake.refuse(coding, peer, 'content_encoding')
   const guid = intake.requestGuid(settings.rules[signal], request)
-  if (guid instanceof GuidepostError) return intake.refuse(guid, 'guid')
+  if (guid instanceof GuidepostError) return intake.refuse(guid, peer, 'guid')
   const { limits } = settings
   const claim = intake.claim(request)
   const closed = admit(request.raw, limits.bodyBytes, claim) ?? intake.closed()
-  if (closed !== undefined) return intake.refuse(closed)
+  if (closed !== undefined) return intake.refuse(closed, peer)
   const receivedAtMs = Date.now()
   const body = await readPlain(intake, request, claim, coding, limits)
   const message = body instanceof GuidepostError ? body : messageOf(claim, signal, body, media, limits)
-  if (message instanceof GuidepostError) return intake.refuse(message)
-  return receiver.export({ signal, message, guid, settings, claim, receivedAtMs })
+  if (message instanceof GuidepostError) return intake.refuse(message, peer)
+  return receiver.export({ signal, message, guid, settings, claim, receivedAtMs, peer })
 }
 
 /** The protobuf message in a body; the body is released, or is the message. */
@@ -122,7 +124,7 @@ function refusal(error: GuidepostError, contentType: Media): Answer {
 }
 
 function refuseProfiles({ intake }: OtlpReceiver, request: HttpRequest): Answer {
-  const error = intake.refuse(permanent('GP_PATH', profilesRefusal), 'profiles')
+  const error = intake.refuse(permanent('GP_PATH', profilesRefusal), request.peer, 'profiles')
   const media = knownMediaOf(request.raw.headers['content-type'])
   return media instanceof GuidepostError ? answerFor(error) : refusal(error, media)
 }

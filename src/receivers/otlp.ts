@@ -39,6 +39,8 @@ export interface Export {
   readonly settings: OtlpSettings
   readonly claim: Claim
   readonly receivedAtMs: number
+  /** The sender's address, for the log; empty: unknown. */
+  readonly peer: string
 }
 
 /** What became of a request that was taken as far as it could be. */
@@ -87,7 +89,7 @@ export class OtlpReceiver {
     try {
       return await this.#export(request)
     } catch (error) {
-      return this.intake.broke(error)
+      return this.intake.broke(error, request.peer)
     } finally {
       request.message.release()
     }
@@ -96,12 +98,13 @@ export class OtlpReceiver {
   async #export(request: Export): Promise<Taken | GuidepostError> {
     const { intake } = this
     const { kernel } = intake
-    const { signal, message, guid, settings, claim, receivedAtMs } = request
+    const { signal, message, guid, settings, claim, receivedAtMs, peer } = request
     kernel.begin()
     const title = messages[signal]
-    if (kernel.putPlain(message.chunks, message.bytes) < 0) return intake.refuse(refusalOf('memory', title))
+    if (kernel.putPlain(message.chunks, message.bytes) < 0)
+      return intake.refuse(refusalOf('memory', title), peer)
     const forwarded = await forward(intake, {
-      ...{ signal, guid, message, claim, receivedAtMs, title, nameOf },
+      ...{ signal, guid, message, claim, receivedAtMs, peer, title, nameOf },
       stamping: otlpStampings[signal],
       destination: this.#destinations[signal],
       rules: settings.rules[signal],

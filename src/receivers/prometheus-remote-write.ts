@@ -86,8 +86,10 @@ export class RemoteWriteReceiver {
     const version = versionOf(request.raw.headers['content-type'])
     const answer =
       typeof version === 'object'
-        ? this.#refuse(version, {}, 'content_type')
-        : await this.#receive(request, version)
+        ? this.#refuse(version, request, {}, 'content_type')
+        : await this.#receive(request, version).catch((error: unknown) =>
+            this.#broke(error, request, version),
+          )
     this.#intake.answered(answer.status, started)
     return answer
   }
@@ -99,48 +101,53 @@ export class RemoteWriteReceiver {
     const { rules, limits } = settings
     const nothing = writtenHeaders(version, noneWritten)
     const encoding = encodingOf(request.raw.headers['content-encoding'])
-    if (typeof encoding === 'object') return this.#refuse(encoding, nothing, 'content_encoding')
+    if (typeof encoding === 'object') return this.#refuse(encoding, request, nothing, 'content_encoding')
     const guid = intake.requestGuid(rules, request)
-    if (guid instanceof GuidepostError) return this.#refuse(guid, nothing, 'guid')
+    if (guid instanceof GuidepostError) return this.#refuse(guid, request, nothing, 'guid')
     const claim = intake.claim(request)
     const refusal = admit(request.raw, limits.bodyBytes, claim) ?? intake.closed()
-    if (refusal !== undefined) return this.#refuse(refusal, nothing)
+    if (refusal !== undefined) return this.#refuse(refusal, request, nothing)
     const receivedAtMs = Date.now()
     const body = await readBody(request.raw, limits.bodyBytes, claim)
-    if (body instanceof GuidepostError) return this.#refuse(body, nothing)
+    if (body instanceof GuidepostError) return this.#refuse(body, request, nothing)
     intake.receivedBytes(body.bytes)
     try {
-      return await this.#forward({ body, encoding, version, guid, settings }, claim, receivedAtMs)
+      return await this.#forward({ body, encoding, version, guid, settings }, request, claim, receivedAtMs)
     } finally {
       body.release()
     }
   }
 
   /** From the whole body to the answer. Everything up to the submission happens in one turn, for the kernel's sake. */
-  async #forward(content: Content, claim: Claim, receivedAtMs: number): Promise<Answer> {
+  async #forward(
+    content: Content,
+    request: HttpRequest,
+    claim: Claim,
+    receivedAtMs: number,
+  ): Promise<Answer> {
     const intake = this.#intake
     const { kernel } = intake
     const { version, body } = content
     const nothing = writtenHeaders(version, noneWritten)
     const stamped = this.#stamp(content)
-    if (stamped instanceof GuidepostError) return this.#refuse(stamped, nothing)
+    if (stamped instanceof GuidepostError) return this.#refuse(stamped, request, nothing)
     const refusal = describeRefusals(kernel, stamped, (item) => nameOf(kernel, version, item))
     const written = version === 1 ? noneWritten : writtenOf(kernel, stamped.recordCount)
     const source = this.#isOtlp
       ? asOtlp(kernel, version, stamped, intake.recordBytes)
       : new KernelRecords(kernel, stamped)
-    if (source === 'too_large') return this.#refuse(malformed(source, version), nothing)
-    if (source instanceof OtlpRecords) this.#tellSkipped(source)
+    if (source === 'too_large') return this.#refuse(malformed(source, version), request, nothing)
+    if (source instanceof OtlpRecords) this.#tellSkipped(source, request.peer)
     const destination = this.#destinations[this.#isOtlp ? 'otlp' : version]
-    const submission = intake.submit('metrics', destination, source, claim, receivedAtMs)
+    const submission = intake.submit('metrics', destination, source, claim, receivedAtMs, request.peer)
     if (submission instanceof GuidepostError) return answerFor(submission, nothing)
     // The records are copies; the body is not needed while they wait for the bus.
     body.release()
     const failure = await submission.settled
-    if (failure !== undefined) return this.#refuse(failure, nothing)
+    if (failure !== undefined) return this.#refuse(failure, request, nothing)
     const headers = writtenHeaders(version, written)
     if (refusal === undefined) return { status: 204, headers, body: '' }
-    intake.tell('items', refusal.error)
+    intake.tell('items', refusal.error, request.peer)
     return answerFor(refusal.error, headers)
   }
 
@@ -155,18 +162,29 @@ export class RemoteWriteReceiver {
   }
 
   /** For the log alone: a sender can do nothing about what has no form in OTLP. */
-  #tellSkipped({ skipped }: OtlpRecords): void {
+  #tellSkipped({ skipped }: OtlpRecords, peer: string): void {
     const told = [...skipped].filter(([reason]) => reason !== 'metadata' && reason !== 'empty_series')
     if (told.length === 0) return
     const reasons = told.map(([reason, count]) => `${reason}: ${count}`).join(', ')
     this.#intake.tell(
       'translation',
       permanent('GP_ITEMS_REJECTED', `items without a form in OTLP: ${reasons}`),
+      peer,
     )
   }
 
-  #refuse(error: GuidepostError, headers: Readonly<Record<string, string>>, reason?: string): Answer {
-    return answerFor(this.#intake.refuse(error, reason), headers)
+  /** Prometheus repeats what is answered with 500 as well; other senders drop it, for a fault of ours. */
+  #broke(error: unknown, { peer }: HttpRequest, version: Version): Answer {
+    return answerFor(this.#intake.broke(error, peer), writtenHeaders(version, noneWritten))
+  }
+
+  #refuse(
+    error: GuidepostError,
+    { peer }: HttpRequest,
+    headers: Readonly<Record<string, string>>,
+    reason?: string,
+  ): Answer {
+    return answerFor(this.#intake.refuse(error, peer, reason), headers)
   }
 
   #destination(version: Version): Destination {

@@ -54,11 +54,24 @@ export function describeRefusals(
   return { error: permanent('GP_ITEMS_REJECTED', lines.join('\n')), count }
 }
 
+/** What a request may become when it is stamped and split by guid. */
+const stampedBound = `${limits.expandedBytesMax} bytes or ${limits.requestRecordsMax} records when it is stamped and split by guid`
+
+/** What a request may become when each of its spans is a record with its process. */
+export const spanRecordsBound =
+  `${limits.spanRecordsRatioMax} times its own bytes (or ${limits.spanRecordsBytesMin} bytes, where that is more), ` +
+  `${limits.expandedBytesMax} bytes or ${limits.requestRecordsMax} records when each span gets its process`
+
 /**
  * The refusal of a request that is not well-formed as a whole: nothing of it was kept. `message` is what it should have
- * been, in the words of its protocol, `place` where it is not, as far as that is known.
+ * been, in the words of its protocol, `place` where it is not, as far as that is known, `bound` what it may become.
  */
-export function refusalOf(problem: KernelProblem, message: string, place = ''): GuidepostError {
+export function refusalOf(
+  problem: KernelProblem,
+  message: string,
+  place = '',
+  bound: string = stampedBound,
+): GuidepostError {
   switch (problem) {
     case 'memory':
       return retryable('GP_OVERLOADED', 'there is no memory for the request now; try again')
@@ -68,10 +81,7 @@ export function refusalOf(problem: KernelProblem, message: string, place = ''): 
         `the request has more than ${limits.requestItemsMax} resources or items; send smaller batches`,
       )
     case 'too_large':
-      return permanent(
-        'GP_BODY_TOO_LARGE',
-        `the request becomes more than ${limits.expandedBytesMax} bytes or ${limits.requestRecordsMax} records when it is stamped and split by guid; send smaller batches`,
-      )
+      return permanent('GP_BODY_TOO_LARGE', `the request becomes more than ${bound}; send smaller batches`)
     case 'unknown':
       return permanent(
         'GP_BODY_TOO_LARGE',

@@ -26,10 +26,11 @@ export async function answerSpans(
 ): Promise<Answer> {
   const started = performance.now()
   const { intake } = receiver
+  const { peer } = request
   const failure =
     content instanceof GuidepostError
-      ? intake.refuse(content, 'content_type')
-      : await receive(receiver, request, content).catch((error: unknown) => intake.broke(error))
+      ? intake.refuse(content, peer, 'content_type')
+      : await receive(receiver, request, content).catch((error: unknown) => intake.broke(error, peer))
   const answer = failure === undefined ? accepted : refusal(failure, statuses)
   intake.answered(answer.status, started)
   return answer
@@ -49,17 +50,18 @@ async function receive(
 ): Promise<GuidepostError | undefined> {
   const { intake, settings } = receiver
   const { rules, limits } = settings
+  const { peer } = request
   const coding = codingOf(request.raw.headers['content-encoding'])
-  if (coding instanceof GuidepostError) return intake.refuse(coding, 'content_encoding')
+  if (coding instanceof GuidepostError) return intake.refuse(coding, peer, 'content_encoding')
   const guid = intake.requestGuid(rules, request)
-  if (guid instanceof GuidepostError) return intake.refuse(guid, 'guid')
+  if (guid instanceof GuidepostError) return intake.refuse(guid, peer, 'guid')
   const claim = intake.claim(request)
   const closed = admit(request.raw, limits.bodyBytes, claim) ?? intake.closed()
-  if (closed !== undefined) return intake.refuse(closed)
+  if (closed !== undefined) return intake.refuse(closed, peer)
   const receivedAtMs = Date.now()
   const body = await readPlain(intake, request, claim, coding, limits)
   const message = body instanceof GuidepostError ? body : messageOf(body, claim)
   if (message === undefined) return undefined
-  if (message instanceof GuidepostError) return intake.refuse(message)
-  return receiver.take({ form, message, guid, settings, claim, receivedAtMs })
+  if (message instanceof GuidepostError) return intake.refuse(message, peer)
+  return receiver.take({ form, message, guid, settings, claim, receivedAtMs, peer })
 }

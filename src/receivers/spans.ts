@@ -16,7 +16,7 @@ import type { Kernel, KernelProblem, Translation } from '../wire/kernel.ts'
 import { kernelCodes } from '../wire/kernel.ts'
 import { forward } from './forward.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
-import { refusalOf } from './refusals.ts'
+import { refusalOf, spanRecordsBound } from './refusals.ts'
 import { nameOf as nameOfResource } from './resource-name.ts'
 
 /** What a reload may change; all of it is replaced together. */
@@ -45,6 +45,8 @@ export interface SpanMessage {
   readonly settings: SpanSettings
   readonly claim: Claim
   readonly receivedAtMs: number
+  /** The sender's address, for the log; empty: unknown. */
+  readonly peer: string
 }
 
 /** The topic of each form. */
@@ -58,6 +60,8 @@ interface Output {
   readonly destination: Destination
   readonly stamping: Stamping
   readonly nameOf: (kernel: Kernel, row: number) => string
+  /** What a request may become, for refusals. */
+  readonly bound?: string
 }
 
 const nothing = Buffer.alloc(0)
@@ -92,7 +96,7 @@ export class SpanReceiver {
     try {
       return await this.#take(request)
     } catch (error) {
-      return this.intake.broke(error)
+      return this.intake.broke(error, request.peer)
     } finally {
       request.message.release()
     }
@@ -101,17 +105,17 @@ export class SpanReceiver {
   async #take(request: SpanMessage): Promise<GuidepostError | undefined> {
     const { intake } = this
     const { kernel } = intake
-    const { form, message, guid, settings, claim, receivedAtMs } = request
+    const { form, message, guid, settings, claim, receivedAtMs, peer } = request
     kernel.begin()
     const problem = load(kernel, request)
     if (problem !== undefined) {
       const place = problem === 'thrift' ? `: it is at fault at byte ${kernel.faultByte}` : ''
       const hint = form.hint?.(message.chunks[0] ?? nothing) ?? ''
-      return intake.refuse(refusalOf(problem, form.title, place + hint))
+      return intake.refuse(refusalOf(problem, form.title, place + hint), peer)
     }
     const forwarded = await forward(intake, {
       ...{ signal: 'traces', ...this.#output, rules: settings.rules },
-      ...{ guid, message, claim, receivedAtMs, title: form.title },
+      ...{ guid, message, claim, receivedAtMs, peer, title: form.title },
     })
     return forwarded instanceof GuidepostError ? forwarded : forwarded.refused?.error
   }
@@ -126,7 +130,8 @@ function outputOf(intake: Intake, encoding: SpanEncoding): Output {
   }
   // A record is one span, which can be cut no further.
   const destination = { topic, encoding, joins: false, cut: () => [] } as const
-  return { destination, stamping: jaegerStamping, nameOf: (_kernel, row) => `span ${row}` }
+  const nameOf = (_kernel: Kernel, row: number): string => `span ${row}`
+  return { destination, stamping: jaegerStamping, nameOf, bound: spanRecordsBound }
 }
 
 /** Puts the message into the kernel as what the bus gets. Why that cannot be, if so. */

@@ -42,7 +42,7 @@ export interface HttpListenerOptions {
   readonly shares: Shares
   readonly routes: readonly HttpRoute[]
   /** A request was refused here, before any receiver saw it; `error` is what a sender was told that drops its data. */
-  readonly refused: (reason: string, error?: GuidepostError) => void
+  readonly refused: (reason: string, error?: GuidepostError, peer?: string) => void
   /** Something broke that no sender can be blamed for. */
   readonly failed: (error: unknown) => void
 }
@@ -229,13 +229,13 @@ export class HttpListener {
     }
   }
 
-  #refusePath({ url = '', method }: IncomingMessage, response: ServerResponse): void {
+  #refusePath({ url = '', method, socket }: IncomingMessage, response: ServerResponse): void {
     const known = this.#options.routes.map((route) => route.path).join(', ')
     // Without the query: there may be a password in it, and the text goes to the log as well.
     const path = url.split('?', 1)[0]!.slice(0, SHOWN_URL)
     const error = permanent('GP_PATH', `nothing is served at ${path}; there is ${known}`)
     // What is no POST is no sender but somebody who looks whether the port is open, perhaps every second.
-    this.#options.refused('path', method === 'POST' ? error : undefined)
+    this.#options.refused('path', method === 'POST' ? error : undefined, socket.remoteAddress)
     this.#reply(response, answerFor(error))
   }
 

@@ -13,6 +13,7 @@ import { lengthDelimited, varintField } from '../wire/protobuf.ts'
 /** The status codes that are used here; the names and numbers are gRPC's. */
 export const GrpcStatus = {
   OK: 0,
+  CANCELLED: 1,
   INVALID_ARGUMENT: 3,
   DEADLINE_EXCEEDED: 4,
   NOT_FOUND: 5,

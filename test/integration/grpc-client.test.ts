@@ -223,13 +223,13 @@ test('over the budget, a sender is told to wait, and gets through when there is 
   ))
 
 test("a call's deadline is kept on both sides, and the method can see it", () => {
-  let seen: { readonly isCancelled: boolean } | undefined
+  let seen: { readonly endedWith: number | undefined } | undefined
   const { promise, resolve } = Promise.withResolvers<Buffer>()
   return both(
     async ({ client, listener: _listener }) => {
       const reply = await client.call(Buffer.from('x'), { deadline: Date.now() + 300 })
       assert.equal(reply.code, status.DEADLINE_EXCEEDED)
-      await until('the method knows', WAIT_MS, () => seen?.isCancelled === true)
+      await until('the method knows', WAIT_MS, () => seen?.endedWith === status.DEADLINE_EXCEEDED)
       resolve(Buffer.from('too late'))
       assert.equal((await client.call(Buffer.from('y'))).code, status.OK)
     },
@@ -241,7 +241,7 @@ test("a call's deadline is kept on both sides, and the method can see it", () =>
 })
 
 test('a cancelled call leaves nothing behind, and its answer is thrown away', () => {
-  let seen: { readonly isCancelled: boolean } | undefined
+  let seen: { readonly endedWith: number | undefined } | undefined
   const { promise, resolve } = Promise.withResolvers<Buffer>()
   return both(
     async ({ client, failed }) => {
@@ -250,7 +250,7 @@ test('a cancelled call leaves nothing behind, and its answer is thrown away', ()
           void until('it is there', WAIT_MS, () => seen !== undefined).then(() => call.cancel()),
       })
       assert.equal(reply.code, status.CANCELLED)
-      await until('the method knows', WAIT_MS, () => seen?.isCancelled === true)
+      await until('the method knows', WAIT_MS, () => seen?.endedWith === status.CANCELLED)
       resolve(Buffer.from('too late'))
       assert.equal((await client.call(Buffer.from('y'))).code, status.OK)
       assert.deepEqual(failed, [])

@@ -214,9 +214,10 @@ test('what a gRPC sender drops leaves a line in the log', async (context) => {
     assert.equal(reply.grpcStatus, 8)
     await until('the log tells of it', 5000, () =>
       running.program.logs.some(
-        ({ level, code, receiver, msg }) =>
+        ({ level, code, receiver, peer, msg }) =>
           level === 'warn' &&
           code === 'GP_BODY_TOO_LARGE' &&
+          peer === '127.0.0.1' &&
           receiver === 'otlp_grpc' &&
           msg?.includes('limits.messageBytes') === true,
       ),
@@ -237,8 +238,8 @@ test('a sender that asks for a path that is not served leaves a line in the log,
   await until('the log tells of it', 5000, () => said(running.program, /GP_PATH.*\/v1\/logz/))
   const lines = running.program.logs.filter(({ code }) => code === 'GP_PATH')
   assert.deepEqual(
-    lines.map(({ level, receiver }) => [level, receiver]),
-    [['warn', 'http']],
+    lines.map(({ level, receiver, peer }) => [level, receiver, peer]),
+    [['warn', 'http', '127.0.0.1']],
   )
   assert.ok(!said(running.program, /hush/), 'what stands in a query may be a password')
   assert.equal(await running.refused('path'), 2)

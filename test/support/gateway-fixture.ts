@@ -93,6 +93,8 @@ export class GatewayFixture {
   readonly metrics = new Metrics({ guidsMax: 200, runtime: false })
   /** Errors that no sender can be blamed for. */
   readonly failures: unknown[] = []
+  /** Lines of the log about what senders were told. */
+  readonly told: { readonly key: string; readonly fields: object; readonly message: string }[] = []
   readonly #receivers: Receivers
   readonly #listeners: Listeners
 
@@ -113,7 +115,7 @@ export class GatewayFixture {
     const { batcher, shares } = this
     this.#receivers = new Receivers(config, {
       ...{ kernel: new Kernel(), bus, batcher, shares, metrics },
-      told: () => undefined,
+      told: (key, fields, message) => this.told.push({ key, fields, message }),
       noted: () => undefined,
       failed: (error) => this.failures.push(error),
     })

@@ -6,9 +6,10 @@
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import { type GuidepostError, permanent, reasonOf } from '../../errors.ts'
+import { limits } from '../../limits.ts'
 import type { Claim, Link } from '../../route/shares.ts'
 import type { Coding } from '../inflate.ts'
-import { type GrpcStatusCode, statusOf } from '../rpc-status.ts'
+import { GrpcStatus, type GrpcStatusCode, statusOf } from '../rpc-status.ts'
 import { acceptedEncodings } from './call-start.ts'
 import type { GrpcCall } from './method.ts'
 import { errorTrailers } from './trailers.ts'
@@ -21,7 +22,7 @@ export interface CallHost {
   /** Calls that are not at their end. */
   readonly calls: Set<Exchange>
   /** A call was refused before any method saw it. */
-  refused(reason: string, error?: GuidepostError): void
+  refused(reason: string, error?: GuidepostError, peer?: string): void
   failed(error: unknown): void
   /** A call is at its end. */
   ended(): void
@@ -72,7 +73,7 @@ export abstract class Exchange implements GrpcCall {
   readonly pathGuid = undefined
   readonly deadline: number | undefined
   wireBytes = 0
-  isCancelled = false
+  endedWith: GrpcStatusCode | undefined = undefined
   protected readonly host: CallHost
   protected readonly stream: ServerHttp2Stream
   protected readonly start: CallStart
@@ -91,7 +92,7 @@ export abstract class Exchange implements GrpcCall {
     start.connection.calls++
     start.connection.hasServed = true
     this.stream.on('close', () => {
-      if (!this.isAnswered) this.isCancelled = true
+      if (!this.isAnswered) this.endedWith = this.#reasonOfCancel()
       start.connection.calls--
       host.calls.delete(this)
       start.claim.give(start.chargedBytes)
@@ -157,10 +158,16 @@ export abstract class Exchange implements GrpcCall {
     this.stream.end()
   }
 
+  /** A client that keeps its deadline itself cancels at about that time, by its own clock. */
+  #reasonOfCancel(): GrpcStatusCode {
+    const isLate = this.deadline !== undefined && performance.now() > this.deadline - limits.grpcCheckMs
+    return isLate ? GrpcStatus.DEADLINE_EXCEEDED : GrpcStatus.CANCELLED
+  }
+
   /** As `fail`, and the refusal is counted, since no method knows of it. */
   protected refuse(error: GuidepostError, code?: GrpcStatusCode): void {
     if (!this.canAnswer) return
-    this.host.refused(reasonOf(error), error)
+    this.host.refused(reasonOf(error), error, this.peer)
     this.fail(error, code)
   }
 

@@ -40,7 +40,7 @@ export interface GrpcListenerOptions extends GrpcServices {
   /** For the health service. */
   readonly isServing: () => boolean
   /** A call was refused here, before any method saw it, or after `admit` and before `handle`; `error` is what it was told. */
-  readonly refused: (reason: string, error?: GuidepostError) => void
+  readonly refused: (reason: string, error?: GuidepostError, peer?: string) => void
   /** Something broke that no sender can be blamed for. */
   readonly failed: (error: unknown) => void
 }
@@ -252,7 +252,8 @@ export class GrpcListener {
   }
 
   #refuse(stream: ServerHttp2Stream, error: GuidepostError): void {
-    this.#options.refused(reasonOf(error), error)
+    const peer = (stream.session as KnownSession | undefined)?.[connectionKey]?.peer
+    this.#options.refused(reasonOf(error), error, peer)
     endWithError(stream, error)
   }
 }

@@ -15,8 +15,8 @@ export interface GrpcCall extends Sender {
   readonly wireBytes: number
   /** `performance.now()` at which the client gives up (`grpc-timeout`), undefined without one. */
   readonly deadline: number | undefined
-  /** True once the client cancelled, went away or gave up; an answer is thrown away. */
-  readonly isCancelled: boolean
+  /** Defined once the client cancelled, went away or gave up: what the call has ended with. An answer is thrown away. */
+  readonly endedWith: GrpcStatusCode | undefined
 }
 
 /** A unary method. */

@@ -67,7 +67,7 @@ export class UnaryCall extends Exchange {
           "the call's own deadline passed before its message was there; try again",
         )
     this.#drop()
-    this.isCancelled = true
+    this.endedWith = GrpcStatus.DEADLINE_EXCEEDED
     this.#answeredMs = performance.now()
     if (this.#isHandled) this.fail(error, GrpcStatus.DEADLINE_EXCEEDED)
     else this.refuse(error, GrpcStatus.DEADLINE_EXCEEDED)
