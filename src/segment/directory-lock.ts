@@ -166,6 +166,10 @@ async function create(path: string, owner: Owner): Promise<boolean> {
     const file = await open(path, 'wx')
     try {
       await file.writeFile(`${JSON.stringify(owner)}\n`)
+    } catch (error) {
+      // On a full disk there may be room for its name and not for what is in it; empty it would be taken for another's.
+      await unlink(path).catch(() => undefined)
+      throw error
     } finally {
       await file.close()
     }

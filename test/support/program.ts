@@ -24,6 +24,8 @@ export interface ProgramOptions {
   readonly args?: readonly string[]
   /** Further environment variables. The ports are chosen by the system unless given here. */
   readonly env?: Readonly<Record<string, string>>
+  /** A command that starts the program, such as one that gives it a bad disk; the process keeps its id. */
+  readonly through?: readonly string[]
   /** Do not wait for `/readyz`, only for the listeners; for a bus that is away. */
   readonly whenListening?: boolean
 }
@@ -77,8 +79,9 @@ export class Program {
   /** Starts `guidepost run`; returns when it is ready. Throws with its output when it ends before. */
   static async start(options: ProgramOptions): Promise<Program> {
     const launcher = path.join(ROOT, 'src', 'guidepost.mjs')
-    const args = [launcher, 'run', '--bus', options.bus, ...(options.args ?? [])]
-    const child = spawn(process.execPath, args, {
+    const program = [process.execPath, launcher, 'run', '--bus', options.bus, ...(options.args ?? [])]
+    const [command = '', ...args] = [...(options.through ?? []), ...program]
+    const child = spawn(command, args, {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
       // Without a spool unless a test wants one: it would lie in the working directory, which they share.

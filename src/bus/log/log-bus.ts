@@ -58,6 +58,9 @@ export class LogBus implements Bus {
   /** The writers that are open, for health. */
   readonly #open = new Map<string, SegmentWriter>()
   #lock: DirectoryLock | undefined
+  /** Why the directory is not open yet, although the log is: not even the lock fits on its disk. */
+  #unopened: GuidepostError | undefined
+  #isOpening = false
   /** Why the disk counts as full, found out without a writer. */
   #full: GuidepostError | undefined
   #isProbingSpace = false
@@ -75,21 +78,15 @@ export class LogBus implements Bus {
   }
 
   async start(): Promise<void> {
-    const { directory } = this.#config
     try {
-      await this.#inTime(this.#fs.makeDirectory(directory))
-      const taking = DirectoryLock.take(directory)
-      // One that comes too late is of no use, and must not keep others from the log.
-      taking.then((lock) => (this.#state === 'closed' ? lock.release() : undefined)).catch(() => undefined)
-      this.#lock = await this.#inTime(taking)
-      await this.#inTime(this.#checkSpace())
-      for (const topic of await listTopics(this.#fs, directory)) await this.#openAtStart(topic)
+      await this.#openDirectory()
     } catch (error) {
-      await this.close(limits.logPollMs)
-      if (error instanceof GuidepostError) throw error
-      const code = fileErrorCode(error)
-      const text = `The log directory ${directory} cannot be written (${code}): ${adviceFor(code)}`
-      throw permanent('GP_CONFIG', text, error)
+      if (!isFullDisk(error)) {
+        await this.close(limits.logPollMs)
+        throw this.#startError(error)
+      }
+      // A full disk passes, unlike what else keeps a directory from being opened.
+      this.#setUnopened(error)
     }
     this.#probeTimer = this.#clock.every(limits.logPollMs, () => this.#probe())
     this.#state = 'open'
@@ -99,7 +96,7 @@ export class LogBus implements Bus {
     const outcomes = new Array<AppendOutcome>(records.length).fill(undefined)
     if (records.length === 0) return outcomes
     if (this.#state !== 'open') return outcomes.fill(notOpenError())
-    const notOurs = this.#lock?.problem
+    const notOurs = this.#unopened ?? this.#lock?.problem
     if (notOurs !== undefined) return outcomes.fill(notOurs)
     const deadlineAtMs = this.#clock.steadyMs() + this.#config.appendMs
     const shares = this.#share(records, outcomes)
@@ -135,6 +132,56 @@ export class LogBus implements Bus {
     if (!finished.includes(false)) {
       await this.#lock?.release()
       this.#lock = undefined
+    }
+  }
+
+  async #openDirectory(): Promise<void> {
+    const { directory } = this.#config
+    await this.#inTime(this.#fs.makeDirectory(directory))
+    const taking = DirectoryLock.take(directory)
+    // One that comes too late is of no use, and must not keep others from the log.
+    taking.then((lock) => (this.#state === 'closed' ? lock.release() : undefined)).catch(() => undefined)
+    const lock = await this.#inTime(taking)
+    if (this.#state === 'closed') return
+    this.#lock = lock
+    try {
+      await this.#inTime(this.#checkSpace())
+      for (const topic of await listTopics(this.#fs, directory)) await this.#openAtStart(topic)
+    } catch (error) {
+      this.#lock = undefined
+      await lock.release()
+      throw error
+    }
+  }
+
+  #startError(error: unknown): GuidepostError {
+    if (error instanceof GuidepostError) return error
+    const code = fileErrorCode(error)
+    const text = `The log directory ${this.#config.directory} cannot be written (${code}): ${adviceFor(code)}`
+    return permanent('GP_CONFIG', text, error)
+  }
+
+  #setUnopened(error: unknown): void {
+    const { message } = this.#startError(error)
+    const isNew = this.#unopened === undefined
+    const code = isFullDisk(error) ? 'GP_DISK_FULL' : 'GP_DISK_FAILED'
+    this.#unopened = retryable(code, message, error)
+    const { directory: file } = this.#config
+    if (isNew) this.#tell(undefined, { kind: 'disk_full', file, reason: message })
+  }
+
+  /** Opens the directory that could not be opened at start, as soon as its disk allows it. */
+  async #openLate(): Promise<void> {
+    if (this.#isOpening) return
+    this.#isOpening = true
+    try {
+      await this.#openDirectory()
+      this.#unopened = undefined
+      this.#tell(undefined, { kind: 'disk_recovered', file: this.#config.directory })
+    } catch (error) {
+      this.#setUnopened(error)
+    } finally {
+      this.#isOpening = false
     }
   }
 
@@ -254,6 +301,7 @@ export class LogBus implements Bus {
   }
 
   #anyProblem(): GuidepostError | undefined {
+    if (this.#unopened !== undefined) return this.#unopened
     if (this.#lock?.problem !== undefined) return this.#lock.problem
     if (this.#full !== undefined) return this.#full
     for (const problem of this.#failed.values()) return problem
@@ -266,6 +314,10 @@ export class LogBus implements Bus {
 
   /** Finds out that a disk is well again, or full by others, although nobody dares to append. */
   #probe(): void {
+    if (this.#unopened !== undefined) {
+      void this.#openLate()
+      return
+    }
     if (!this.#isProbingSpace) {
       this.#isProbingSpace = true
       void this.#checkSpace().finally(() => {
@@ -299,10 +351,13 @@ export class LogBus implements Bus {
 
   #diskError(topic: string, error: unknown): GuidepostError {
     const code = fileErrorCode(error)
-    const isFull = code === 'ENOSPC' || code === 'EDQUOT'
     const text = `The log cannot open ${join(this.#config.directory, topic)} (${code}): ${adviceFor(code)}`
-    return retryable(isFull ? 'GP_DISK_FULL' : 'GP_DISK_FAILED', text, error)
+    return retryable(isFullDisk(error) ? 'GP_DISK_FULL' : 'GP_DISK_FAILED', text, error)
   }
+}
+
+function isFullDisk(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(fileErrorCode(error))
 }
 
 function adviceFor(code: string): string {
