@@ -37,16 +37,16 @@ export interface LogLine {
 }
 
 /**
- * Programs by their buses whose books nobody has looked at. One that was killed hands its bus on to the next; a test file
- * that ends with one left has let it go unchecked, and fails.
+ * Where programs were started whose books nobody has looked at, by bus and spool. One that was killed hands these on to
+ * the next; a test file that ends with one left has let it go unchecked, and fails.
  */
 const unchecked = new Map<string, string>()
 
 process.on('exit', () => {
   if (unchecked.size === 0 || process.argv[1]?.endsWith('.test.ts') !== true) return
-  const buses = [...unchecked].map(([bus, place]) => `  ${bus}, started ${place}`)
+  const places = [...unchecked].map(([place, line]) => `  ${place}, started ${line}`)
   process.stderr.write(
-    `The ledger was not checked of the last program on\n${buses.join('\n')}\nEnd it by stop() or end(), not by kill().\n`,
+    `The ledger was not checked of the last program on\n${places.join('\n')}\nEnd it by stop() or end(), not by kill().\n`,
   )
   process.exitCode = 1
 })
@@ -104,7 +104,7 @@ export class Program {
       if (options.whenListening !== true) {
         await until('the program is ready', READY_MS_MAX, () => program.isReady())
       }
-      unchecked.set(options.bus, placeOf(new Error('started')))
+      unchecked.set(program.#place, lineOf(new Error('started')))
       return program
     } catch (error) {
       child.kill('SIGKILL')
@@ -134,7 +134,7 @@ export class Program {
   async assertLedger(options: LedgerOptions = {}): Promise<void> {
     const isSummed = Number(this.#options.env?.['GUIDEPOST_WORKERS'] ?? 1) > 1
     await assertLedgerWhenIdle(() => this.metrics(), { ...options, isSummed })
-    unchecked.delete(this.#options.bus)
+    unchecked.delete(this.#place)
   }
 
   /**
@@ -163,9 +163,19 @@ export class Program {
     }
   }
 
-  /** Ends it as a power cut would, books or no books; those of the next program on its bus are looked at. */
-  async kill(): Promise<void> {
+  /**
+   * Ends it as a power cut would. Its books end with it: those of the next program on its bus and spool are looked at
+   * instead, unless the test says by `books` that there is none.
+   */
+  async kill({ books }: { readonly books?: 'lost' } = {}): Promise<void> {
+    if (books === 'lost') unchecked.delete(this.#place)
     await this.#signal('SIGKILL')
+  }
+
+  /** What a program hands on to the next one. */
+  get #place(): string {
+    const spool = this.#options.env?.['GUIDEPOST_SPOOL_DIRECTORY']
+    return spool === undefined ? this.#options.bus : `${this.#options.bus} with the spool ${spool}`
   }
 
   get #isRunning(): boolean {
@@ -184,7 +194,7 @@ export class Program {
 }
 
 /** The line of a test, or of its support, that started a program. */
-function placeOf({ stack = '' }: Error): string {
+function lineOf({ stack = '' }: Error): string {
   const lines = stack.split('\n').filter((line) => !line.includes(import.meta.url))
   return lines.find((line) => line.includes('.test.ts'))?.trim() ?? lines[1]?.trim() ?? 'somewhere'
 }

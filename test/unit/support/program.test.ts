@@ -43,6 +43,7 @@ test('one that ends it, or looks at the books of the next program on its bus, do
   const ends = [
     'await program.stop()',
     'await program.end()',
+    "await program.kill({ books: 'lost' })",
     'await program.kill(); await (await Program.start({ bus })).stop()',
   ]
   for (const how of ends) assert.deepEqual(await endOf(t, how), { failed: false, said: '' }, how)
