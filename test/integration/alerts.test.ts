@@ -327,6 +327,26 @@ test('the alerts speak of metrics and events that there are', () => {
   }
 })
 
+test('every error that passes is one for which senders wait, and none by which data is refused', () => {
+  const [, passing = ''] = /\/\/ what passes\n([\s\S]*?)\n {2}\/\//.exec(readText('src/errors.ts')) ?? []
+  const reasons = [...passing.matchAll(/GP_([A-Z_]+)/g)].map(([, name = '']) => name.toLowerCase())
+  assert.ok(reasons.includes('overloaded'))
+  const reasonsOf = (alert: string): readonly string[] => {
+    const { expr } = rules.find((rule) => rule.alert === alert)!
+    return (/reason[!=]~"([^"]+)"/.exec(expr)?.[1] ?? '').split('|')
+  }
+  const waits = reasonsOf('GuidepostSendersWait')
+  const notRefused = reasonsOf('GuidepostDataRefused')
+  // A drain is asked for, and over soon.
+  const missing = reasons.filter((reason) => reason !== 'draining' && !waits.includes(reason))
+  assert.deepEqual(missing, [], 'add them to GuidepostSendersWait')
+  assert.deepEqual(
+    reasons.filter((reason) => !notRefused.includes(reason)),
+    [],
+    'add them to GuidepostDataRefused',
+  )
+})
+
 test('the memory alert is about the limit of the manifest', () => {
   const [, limit] = /limits: \{ memory: (\d+)Mi \}/.exec(readText('deploy/kubernetes/guidepost.yaml')) ?? []
   const { expr } = rules.find(({ alert }) => alert === 'GuidepostMemoryNearLimit')!
