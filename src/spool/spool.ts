@@ -9,6 +9,7 @@
  * moved to the quarantine instead. Nothing is ever removed to make room: over its bytes the spool refuses.
  */
 import { join } from 'node:path'
+import { type Clock, systemClock } from '../clock.ts'
 import { type GuidepostError, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { DirectoryLock } from '../segment/directory-lock.ts'
@@ -34,6 +35,8 @@ export interface SpoolSettings {
   readonly onCursorProblem: (text: string) => void
   /** The machine's unless given. The lock is taken only there: what a test makes has no second process. */
   readonly fs?: FileSystem
+  /** The machine's unless given. */
+  readonly clock?: Clock
 }
 
 interface Opened {
@@ -46,6 +49,7 @@ interface Opened {
 export class Spool {
   readonly #settings: SpoolSettings
   readonly #fs: FileSystem
+  readonly #clock: Clock
   readonly #lock: DirectoryLock | undefined
   readonly #writer: SegmentWriter
   /** Segments in which something cannot be read. */
@@ -60,6 +64,7 @@ export class Spool {
   private constructor(settings: SpoolSettings, fs: FileSystem, opened: Opened) {
     this.#settings = settings
     this.#fs = fs
+    this.#clock = settings.clock ?? systemClock
     this.#lock = opened.lock
     this.#writer = opened.writer
     this.#damaged = opened.damaged
@@ -91,6 +96,7 @@ export class Spool {
         whyNotWrite: () => lock?.problem,
         // Where every segment is gone, or the last one lost its end, a new record must not seem to be delivered.
         offsetMin: cursor,
+        clock: settings.clock ?? systemClock,
       })
       return new Spool(settings, fs, { lock, writer, cursor, damaged })
     } catch (error) {
@@ -181,7 +187,7 @@ export class Spool {
    * nothing but a repeat after a crash. One call at a time.
    */
   async settle(now: boolean): Promise<void> {
-    const isDue = now || performance.now() - this.#savedAtMs >= limits.spoolCursorMs
+    const isDue = now || this.#clock.steadyMs() - this.#savedAtMs >= limits.spoolCursorMs
     if (!isDue || this.#lock?.problem !== undefined) return
     const cursor = this.#cursor
     if (cursor !== this.#savedCursor) {
@@ -191,7 +197,7 @@ export class Spool {
         this.#settings.onCursorProblem(`the cursor cannot be written (${fileErrorCode(error)})`)
         return
       }
-      this.#savedAtMs = performance.now()
+      this.#savedAtMs = this.#clock.steadyMs()
       this.#savedCursor = cursor
     }
     // Only behind a cursor that is durable: without the records it would be believed.

@@ -6,6 +6,7 @@ import { LogReader } from '../../src/bus/log/log-reader.ts'
 import type { SegmentEvent } from '../../src/segment/events.ts'
 import { SegmentReader } from '../../src/segment/reader.ts'
 import { type Fault, FaultyFileSystem } from '../support/faulty-file-system.ts'
+import { ManualClock } from '../support/manual-clock.ts'
 import { Random } from '../support/random.ts'
 
 export const topics = ['otlp_logs', 'otlp_spans', 'prometheus_metrics'] as const satisfies readonly Topic[]
@@ -26,6 +27,8 @@ export type Step =
   | { readonly do: 'fill'; readonly room: number }
   | { readonly do: 'heal' }
   | { readonly do: 'read' }
+  /** Time passes: what has become too old is deleted, a disk that failed is tried again. */
+  | { readonly do: 'wait'; readonly ms: number }
   /** The process dies, or the power fails, `after` operations from now, during these calls. */
   | {
       readonly do: 'kill' | 'power'
@@ -55,6 +58,7 @@ const silent = { info() {}, warn() {}, error() {} }
 
 export class LogModel {
   readonly #directory: string
+  readonly #clock = new ManualClock()
   readonly #records = new Map<string, Promised>()
   /** By topic and offset, what was ever read there. */
   #offsets = new Map<string, string>()
@@ -70,6 +74,7 @@ export class LogModel {
   /** `directory` is a real one, where the lock is. */
   constructor(directory: string) {
     this.#directory = directory
+    this.#fs.clock = this.#clock
   }
 
   async open(): Promise<void> {
@@ -89,7 +94,7 @@ export class LogModel {
         diskReserveBytes: 0,
         appendMs: 30_000,
       },
-      { log: silent, fs, onEvent: (event) => this.#seen(fs, event) },
+      { log: silent, fs, clock: this.#clock, onEvent: (event) => this.#seen(fs, event) },
     )
     await bus.start()
     this.#bus = bus
@@ -117,6 +122,9 @@ export class LogModel {
         return
       case 'read':
         await this.check()
+        return
+      case 'wait':
+        this.#clock.pass(step.ms)
         return
       case 'reopen':
         await this.close()

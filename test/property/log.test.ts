@@ -36,6 +36,7 @@ const operation = fc.constantFrom<Operation[]>(
   'stat',
   'makeDirectory',
   'syncDirectory',
+  'rename',
   'unlink',
   'freeBytes',
 )
@@ -78,6 +79,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.constant({ do: 'heal' } as const) },
   { weight: 2, arbitrary: fc.constant({ do: 'read' } as const) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('wait' as const),
+      ms: fc.oneof(fc.integer({ min: 1, max: 5_000 }), fc.integer({ min: 1, max: 30 * 3_600_000 })),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen' as const), retention }) },
 )
 
