@@ -173,21 +173,21 @@ export class SegmentReader {
       // The last file may be in the making; it is judged once it has a successor.
       if (firstOffset === last) return undefined
       this.#doneOffset = firstOffset
-      if (!isQuiet && opened !== 'ENOENT') {
-        const bytes = await fs.stat(path).then(
-          (stats) => stats.bytes,
-          () => 0,
-        )
-        this.#settings.onEvent({
-          kind: 'segment_unreadable',
-          file: path,
-          bytes,
-          reason: opened,
-          quarantine: undefined,
-        })
-      }
+      if (!isQuiet && opened !== 'ENOENT') await this.#reportUnreadable(path, opened)
     }
     return undefined
+  }
+
+  async #reportUnreadable(file: string, reason: string): Promise<void> {
+    const { fs, onEvent } = this.#settings
+    const bytes = await fs.stat(file).then(
+      (stats) => stats.bytes,
+      () => undefined,
+    )
+    // Whoever made it failed before its first record, and could not remove it.
+    if (bytes !== undefined && bytes <= fileHeaderBytes)
+      onEvent({ kind: 'torn_tail', file, position: 0, bytes })
+    else onEvent({ kind: 'segment_unreadable', file, bytes: bytes ?? 0, reason, quarantine: undefined })
   }
 
   async #open(path: string, firstOffset: number): Promise<OpenSegment | string> {

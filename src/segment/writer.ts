@@ -362,7 +362,8 @@ export class SegmentWriter {
       await file.sync()
       await fs.syncDirectory(directory)
     } catch (error) {
-      await this.#abandon({ file, path, firstOffset, salt, bytes: fileHeaderBytes })
+      // Cut to nothing: where it cannot be removed either, an empty file is no damage.
+      await this.#abandon({ file, path, firstOffset, salt, bytes: 0 })
       throw error
     }
     return { file, path, firstOffset, salt, bytes: fileHeaderBytes }

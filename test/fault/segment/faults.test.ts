@@ -271,3 +271,17 @@ test('a writer whose directory is another’s now changes nothing in it, not eve
   assert.equal(fs.operations, operations)
   await writer.close(1000)
 })
+
+test('a segment that could neither be begun nor be removed is no damage to those who read', async () => {
+  const fs = new FaultyFileSystem()
+  const { writer } = await openWriter(fs)
+  fs.fail({ operation: 'writev', does: 'EIO' }, { operation: 'unlink', does: 'EIO' })
+  assert.equal((await writer.append([record('a')]).settled)?.code, 'GP_DISK_FAILED')
+  assert.equal(await writer.append([record('b')]).settled, undefined)
+  await writer.close(1000)
+  const [left = ''] = fs.paths()
+  assert.equal(fs.bytesOf(left).length, 0)
+  const { records, events } = await readAll(fs)
+  assert.deepEqual(idsOf(records), ['b'])
+  assert.deepEqual(events, [{ kind: 'torn_tail', file: left, position: 0, bytes: 0 }])
+})
