@@ -19,6 +19,7 @@ import { tableText } from '../support/table-text.ts'
 const bounds = {
   residentMb: { share: 0.05, least: 16 },
   heapMb: { share: 0.2, least: 16 },
+  heapTakenMb: { share: 0.2, least: 16 },
   externalMb: { share: 0.2, least: 16 },
   descriptors: { share: 0, least: 6 },
   handles: { share: 0, least: 6 },

@@ -14,6 +14,8 @@ export interface Look {
   readonly phase: string
   readonly residentMb: number
   readonly heapMb: number
+  /** What V8 has taken from the system for it. */
+  readonly heapTakenMb: number
   readonly externalMb: number
   readonly descriptors: number
   readonly handles: number
@@ -91,6 +93,7 @@ export class ProcessWatch {
       phase,
       residentMb: residentBytes(pid) / MB,
       heapMb: sumOf(samples, 'nodejs_heap_size_used_bytes') / MB,
+      heapTakenMb: sumOf(samples, 'nodejs_heap_size_total_bytes') / MB,
       externalMb: sumOf(samples, 'nodejs_external_memory_bytes') / MB,
       descriptors: readdirSync(`/proc/${pid}/fd`).length,
       handles: sumOf(samples, 'nodejs_active_handles_total'),
