@@ -150,7 +150,11 @@ export class Acknowledged {
       book.missing().map((number) => `${book.name}/${number}`),
     )
     const named = missing.slice(0, namedMax).join(', ')
-    assert.equal(missing.length, 0, `${missing.length} of ${this.count} acknowledged items are missing: ${named}`)
+    assert.equal(
+      missing.length,
+      0,
+      `${missing.length} of ${this.count} acknowledged items are missing: ${named}`,
+    )
     return {
       acknowledged: this.count,
       stored: this.#stored,
