@@ -18,7 +18,10 @@ export const drainBytesPerSecond = 300 * 1024
 /** What the broker does beside the lanes. */
 export type Weather = 'calm' | 'frozen' | 'killed'
 
-type Bounds = Pick<CampaignOptions, 'seed' | 'rounds' | 'secondsMax'>
+/** Processes of each gateway. */
+export type Workers = 1 | 2
+
+export type Bounds = Pick<CampaignOptions, 'seed' | 'rounds' | 'secondsMax'>
 
 /** Two gateways, each with a log of its own. */
 export async function crashOnLog(bounds: Bounds): Promise<CampaignResult> {
@@ -37,14 +40,18 @@ export async function crashOnLog(bounds: Bounds): Promise<CampaignResult> {
 }
 
 /** Two gateways, each with a spool of its own, on one broker. */
-export async function crashOnKafka(bounds: Bounds, weather: Weather): Promise<CampaignResult> {
+export async function crashOnKafka(
+  bounds: Bounds,
+  weather: Weather,
+  workers: Workers = 1,
+): Promise<CampaignResult> {
   const broker = await KafkaBroker.started()
   try {
     return await inFolder(async (folder) => {
       const all = lanes.map((name): LaneOptions => {
         const env = {
           ...compiledIn(folder),
-          GUIDEPOST_WORKERS: '1',
+          GUIDEPOST_WORKERS: `${workers}`,
           GUIDEPOST_SPOOL_DRAIN_BYTES_PER_SECOND: `${drainBytesPerSecond}`,
           GUIDEPOST_SPOOL_ENABLED: 'true',
           GUIDEPOST_SPOOL_DIRECTORY: join(folder, name),
@@ -53,6 +60,7 @@ export async function crashOnKafka(bounds: Bounds, weather: Weather): Promise<Ca
         }
         return {
           name,
+          hasWorkers: workers > 1,
           program: {
             bus: `kafka://${broker.address}`,
             env,

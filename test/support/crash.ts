@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { optionVariables } from '../../src/config/environment.ts'
@@ -26,6 +27,8 @@ const sizes = [1, 1, 1, 1, 2, 2, 5, 5, 20, 20, 50, 200]
 export interface LaneOptions {
   readonly name: string
   readonly program: ProgramOptions
+  /** It has workers, of which one is killed before the whole is. */
+  readonly hasWorkers?: boolean
   /** For the last start, after which everything must arrive. */
   readonly lastEnv?: Readonly<Record<string, string>>
 }
@@ -44,7 +47,7 @@ export interface CampaignOptions {
 
 export interface CampaignResult extends Comparison {
   readonly rounds: number
-  /** How often the gateway was killed while it started, under load, and while it ended. */
+  /** How often the gateway was killed while it started, under load, and while it ended; and one of its workers alone. */
   readonly kills: Readonly<Record<Moment, number>>
   readonly requests: number
   readonly refused: number
@@ -52,7 +55,7 @@ export interface CampaignResult extends Comparison {
   readonly spooledAtStart: number
 }
 
-type Moment = 'starting' | 'loaded' | 'ending'
+type Moment = 'starting' | 'loaded' | 'ending' | 'worker'
 
 interface Tally {
   kills: Record<Moment, number>
@@ -75,7 +78,7 @@ async function run(options: CampaignOptions): Promise<CampaignResult> {
   const endMs = performance.now() + secondsMax * 1e3
   const acknowledged = new Acknowledged()
   const tally: Tally = {
-    kills: { starting: 0, loaded: 0, ending: 0 },
+    kills: { starting: 0, loaded: 0, ending: 0, worker: 0 },
     requests: 0,
     refused: 0,
     spooledAtStart: 0,
@@ -87,7 +90,7 @@ async function run(options: CampaignOptions): Promise<CampaignResult> {
   if (first !== undefined) await (await Program.start(first.program)).stop()
   const running = lanes.map(async (lane, index) => {
     const random = new Random(seed + index)
-    const state = { lane, random, acknowledged, tally }
+    const state: LaneState = { lane, random, acknowledged, tally, loads: 0 }
     while (left > 0 && !isOver && performance.now() < endMs) {
       left -= 1
       await round(state)
@@ -113,6 +116,8 @@ interface LaneState {
   readonly random: Random
   readonly acknowledged: Acknowledged
   readonly tally: Tally
+  /** Loads so far. */
+  loads: number
 }
 
 async function round(state: LaneState): Promise<void> {
@@ -123,8 +128,6 @@ async function round(state: LaneState): Promise<void> {
     return
   }
   const isEnding = random.oneIn(10)
-  const answers = random.below(answersMax)
-  const pauseMs = random.below(30)
   const program = await Program.start(lane.program)
   try {
     // Without waiting for `/readyz`, which a bus that is away would hold up.
@@ -133,13 +136,13 @@ async function round(state: LaneState): Promise<void> {
       tally.spooledAtStart += sumOf(await program.metrics(), 'guidepost_spooled_items')
     }
     const load = loadOf(state, program)
-    const endMs = performance.now() + roundMsMax
-    while (load.counts.acknowledged < answers && performance.now() < endMs) {
-      load.check()
-      await sleep(1)
-    }
-    await sleep(pauseMs)
+    await someAnswers(load, random)
     load.allowCut()
+    if (lane.hasWorkers === true) {
+      process.kill(random.pick(childrenOf(program.pid)), 'SIGKILL')
+      tally.kills.worker += 1
+      await someAnswers(load, random)
+    }
     if (isEnding) {
       process.kill(program.pid, 'SIGTERM')
       await sleep(random.below(60))
@@ -156,6 +159,24 @@ async function round(state: LaneState): Promise<void> {
   }
 }
 
+/** Waits for some more answers, any number, and for a moment that is no answer's. */
+async function someAnswers(load: MixedLoad, random: Random): Promise<void> {
+  const goal = load.counts.acknowledged + random.below(answersMax)
+  const pauseMs = random.below(30)
+  const endMs = performance.now() + roundMsMax
+  while (load.counts.acknowledged < goal && performance.now() < endMs) {
+    load.check()
+    await sleep(1)
+  }
+  await sleep(pauseMs)
+}
+
+/** The processes that a process has started, from Linux's /proc. */
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return text.split(' ').flatMap((word) => (word === '' ? [] : [Number(word)]))
+}
+
 /** What the program has said last. */
 function lastLines({ logs }: Program): string {
   return logs
@@ -164,9 +185,14 @@ function lastLines({ logs }: Program): string {
     .join('\n')
 }
 
-function loadOf({ lane, random, acknowledged }: LaneState, program: Program): MixedLoad {
+function loadOf(state: LaneState, program: Program): MixedLoad {
+  const { lane, random, acknowledged } = state
   const guids = [`${lane.name}-a`, `${lane.name}-b`, `${lane.name}-c`]
-  return new MixedLoad(program, { name: lane.name, random, acknowledged, guids: () => guids, sizes })
+  // A connection reaches one of the workers, which keeps its order; the next one may reach another.
+  const hasWorkers = lane.hasWorkers === true
+  const name = hasWorkers ? `${lane.name}-${state.loads++}` : lane.name
+  const options = { name, random, acknowledged, guids: () => guids, sizes, reconnects: hasWorkers }
+  return new MixedLoad(program, options)
 }
 
 /** One more start, without a kill: what is spooled is delivered, the books are even, and it ends in order. */

@@ -32,6 +32,8 @@ export interface MixedLoadOptions {
   readonly pauseMs?: number
   /** Requests after which a connection is closed and made anew; never unless given. */
   readonly requestsPerConnection?: number
+  /** After a connection that was cut another is made, as a sender of its own: it may reach another process. */
+  readonly reconnects?: boolean
   /** Told how long each acknowledged request took. */
   readonly answered?: (milliseconds: number, items: number) => void
 }
@@ -83,14 +85,18 @@ export class MixedLoad {
   }
 
   async #run(entry: Entry, port: number, name: string): Promise<void> {
-    const book = this.#options.acknowledged.book(name)
-    while (!this.#isOver) {
+    const { acknowledged, reconnects = false } = this.#options
+    for (let cuts = 0; !this.#isOver; ) {
+      const book = acknowledged.book(cuts === 0 ? name : `${name}-cut${cuts}`)
       const link = await entry.connect(port)
       try {
-        if (!(await this.#use(entry, link, book))) return
+        if (await this.#use(entry, link, book)) continue
       } finally {
         link.close()
       }
+      if (!reconnects) return
+      cuts += 1
+      await sleep(refusedPauseMs)
     }
   }
 
