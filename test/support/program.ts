@@ -9,7 +9,7 @@ import { assertLedgerWhenIdle, type LedgerOptions } from './ledger.ts'
 import { until } from './until.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
-const READY_MS_MAX = 20_000
+const READY_MS_MAX = 60_000
 const STOP_MS_MAX = 30_000
 const METRICS_MS_MAX = 10_000
 /** Every port is chosen by the system. */
