@@ -16,9 +16,8 @@ import { type OutageResult, outage } from '../support/outage.ts'
 import { isFlat } from '../support/process-watch.ts'
 import { tableText } from '../support/table-text.ts'
 
-/** What resident memory may rise by in the second half of an outage. */
-const riseShare = 0.1
-const riseMb = 24
+/** What memory may rise by from the second third of an outage to the last: the peak of what is resident, and the heap. */
+const bounds = { resident: { share: 0.15, least: 40 }, heap: { share: 0.2, least: 16 } } as const
 
 const { values } = parseArgs({
   options: {
@@ -40,13 +39,16 @@ function isFault(name: string): name is FaultName {
 }
 
 function tell(result: OutageResult): void {
-  const { phases, looks: _looks, residentInOutage: trend, ...figures } = result
+  const { phases, looks: _looks, residentInOutage, heapInOutage, ...figures } = result
   say(tableText(phases))
   say(
-    Object.entries({ ...figures, residentRiseMb: trend.rise })
-      .map(([name, value]) => `${name} ${format(value)}`)
-      .join('\n'),
+    tableText([
+      { memory: 'resident, peak', ...residentInOutage },
+      { memory: 'heap, floor', ...heapInOutage },
+    ]),
   )
+  const lines = Object.entries(figures).map(([name, value]) => `${name} ${format(value)}`)
+  say(lines.join('\n'))
 }
 
 function format(value: number): string {
@@ -66,7 +68,9 @@ async function main(): Promise<number> {
   })
   tell(result)
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, undefined, 2)}\n`)
-  const flat = isFlat(result.residentInOutage, riseShare, riseMb)
+  const flat =
+    isFlat(result.residentInOutage, bounds.resident.share, bounds.resident.least) &&
+    isFlat(result.heapInOutage, bounds.heap.share, bounds.heap.least)
   say(flat ? 'flat: memory does not rise in the outage' : 'NOT FLAT: memory rises in the outage')
   return flat ? 0 : 1
 }

@@ -7,23 +7,22 @@
  *     npm run soak -- --json FILE                      where the figures go, besides the table
  *
  * Prints the figures of each minute. Exits 1 when something acknowledged is missing, when the books are not even, or when a
- * figure rises in the second half by more than `bounds` allow.
+ * figure is higher in the last third than in the second by more than `bounds` allow.
  */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { isFlat, type Look, trendOf } from '../support/process-watch.ts'
+import { changeOf, isFlat, type Look } from '../support/process-watch.ts'
 import { type SoakResult, soak } from '../support/soak.ts'
 import { tableText } from '../support/table-text.ts'
 
-/** What a figure may rise by over the second half: a share of its mean, or so much. */
+/** What is compared of a figure, and what it may rise by from the second third to the last: a share, or so much. */
 const bounds = {
-  residentMb: { share: 0.05, least: 16 },
-  heapMb: { share: 0.2, least: 16 },
-  heapTakenMb: { share: 0.2, least: 16 },
-  externalMb: { share: 0.2, least: 16 },
-  descriptors: { share: 0, least: 6 },
-  handles: { share: 0, least: 6 },
-  lagMs: { share: 0.5, least: 10 },
+  residentMb: { side: 'peak', share: 0.1, least: 32 },
+  heapMb: { side: 'floor', share: 0.2, least: 12 },
+  externalMb: { side: 'floor', share: 0.2, least: 12 },
+  descriptors: { side: 'mean', share: 0, least: 6 },
+  handles: { side: 'mean', share: 0, least: 6 },
+  lagMs: { side: 'mean', share: 0.5, least: 10 },
 } as const
 
 const linesPerRun = 30
@@ -52,6 +51,7 @@ function rowOf(looks: readonly Look[]): object {
   return {
     minute: last.atSeconds / 60,
     ...Object.fromEntries(figures.map((name) => [name, mean((look) => look[name])])),
+    heapTakenMb: mean(({ heapTakenMb }) => heapTakenMb),
     spoolMb: mean(({ spoolMb }) => spoolMb),
     cores: seconds === 0 ? 0 : (last.cpuSeconds - first.cpuSeconds) / seconds,
   }
@@ -62,8 +62,9 @@ const figures = Object.keys(bounds) as (keyof typeof bounds)[]
 /** The names of the figures that rise. */
 function judge(looks: readonly Look[]): string[] {
   const rows = figures.map((name) => {
-    const trend = trendOf(looks, (look) => look[name])
-    return { figure: name, ...trend, flat: isFlat(trend, bounds[name].share, bounds[name].least) }
+    const { side, share, least } = bounds[name]
+    const change = changeOf(looks, (look) => look[name], side)
+    return { figure: name, side, ...change, flat: isFlat(change, share, least) }
   })
   say(tableText(rows))
   return rows.filter(({ flat }) => !flat).map(({ figure }) => figure)

@@ -9,7 +9,7 @@ const run = promisify(execFile)
 const goneMsMax = 60_000
 const controllerId = 100
 /** Below it a broker cannot make the index of a new segment, which it makes of its full size. */
-const indexBytes = 64 * 1024
+const indexBytes = 16 * 1024
 const fileBytesMax = 4 * indexBytes
 
 export interface BrokerFault {

@@ -14,7 +14,7 @@ import { sumOf } from './exposition.ts'
 import { allTopics, kafkaConfig } from './kafka-bus.ts'
 import { assertLedger } from './ledger.ts'
 import { MixedLoad } from './mixed-load.ts'
-import { type Look, ProcessWatch, type Trend, trendOf } from './process-watch.ts'
+import { type Change, changeOf, type Look, ProcessWatch } from './process-watch.ts'
 import { Program } from './program.ts'
 import { Random } from './random.ts'
 import { until } from './until.ts'
@@ -65,8 +65,9 @@ export interface OutageResult extends Comparison {
   readonly spooledItemsMax: number
   readonly spoolMbMax: number
   readonly drainMbPerSecond: number
-  /** Resident memory over the second half of the outage, in MB. */
-  readonly residentInOutage: Trend
+  /** In the outage: the peak of resident memory, and what a collection leaves of the heap. In MB. */
+  readonly residentInOutage: Change
+  readonly heapInOutage: Change
   readonly looks: readonly Look[]
 }
 
@@ -220,7 +221,8 @@ class Outage {
       spooledItemsMax: Math.max(0, ...looks.map(({ spooledItems }) => spooledItems)),
       spoolMbMax,
       drainMbPerSecond: spoolMbMax / this.#answers.drain.seconds,
-      residentInOutage: trendOf(of('outage'), ({ residentMb }) => residentMb),
+      residentInOutage: changeOf(of('outage'), ({ residentMb }) => residentMb, 'peak'),
+      heapInOutage: changeOf(of('outage'), ({ heapMb }) => heapMb, 'floor'),
       looks,
     }
   }

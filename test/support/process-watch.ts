@@ -112,30 +112,31 @@ function largest(samples: readonly Sample[], name: string): number {
   return Math.max(0, ...samples.filter((sample) => sample.name === name).map(({ value }) => value))
 }
 
-/** A straight line through values over time. */
-export interface Trend {
-  readonly mean: number
-  readonly max: number
-  /** By how much the line rises from the first value to the last. */
-  readonly rise: number
+/** A figure in the second third of the looks and in the last: what comes to rest only after a while has done so by then. */
+export interface Change {
+  readonly second: number
+  readonly last: number
 }
 
-/** The trend of the second half of the looks: what comes to rest only after a while has done so by then. */
-export function trendOf(looks: readonly Look[], value: (look: Look) => number): Trend {
-  const half = looks.slice(Math.floor(looks.length / 2))
-  const points = half.map((look) => ({ x: look.atSeconds, y: value(look) }))
-  const meanOf = (values: readonly number[]): number =>
-    values.reduce((sum, one) => sum + one, 0) / Math.max(1, values.length)
-  const meanX = meanOf(points.map(({ x }) => x))
-  const mean = meanOf(points.map(({ y }) => y))
-  const spread = points.reduce((sum, { x }) => sum + (x - meanX) ** 2, 0)
-  const slope =
-    spread === 0 ? 0 : points.reduce((sum, { x, y }) => sum + (x - meanX) * (y - mean), 0) / spread
-  const seconds = (points.at(-1)?.x ?? 0) - (points[0]?.x ?? 0)
-  return { mean, max: Math.max(0, ...points.map(({ y }) => y)), rise: slope * seconds }
+/**
+ * What of a third is compared. `floor`: the least, which of memory is what is left after a collection. `peak`: the most.
+ * `mean`: of what does not go up and down by itself.
+ */
+export type Side = 'floor' | 'peak' | 'mean'
+
+export function changeOf(looks: readonly Look[], value: (look: Look) => number, side: Side): Change {
+  const third = Math.floor(looks.length / 3)
+  const of = (part: readonly Look[]): number => sideOf(part.map(value), side)
+  return { second: of(looks.slice(third, 2 * third)), last: of(looks.slice(2 * third)) }
 }
 
-/** Whether a trend is flat: it rises by no more than this share of its mean, or by no more than `least`. */
-export function isFlat({ mean, rise }: Trend, share: number, least: number): boolean {
-  return rise <= Math.max(mean * share, least)
+function sideOf(values: readonly number[], side: Side): number {
+  if (values.length === 0) return 0
+  if (side === 'mean') return values.reduce((sum, one) => sum + one, 0) / values.length
+  return side === 'floor' ? Math.min(...values) : Math.max(...values)
+}
+
+/** Whether a figure stays where it was: it rises by no more than this share, or by no more than `least`. */
+export function isFlat({ second, last }: Change, share: number, least: number): boolean {
+  return last - second <= Math.max(second * share, least)
 }
