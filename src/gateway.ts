@@ -51,6 +51,7 @@ export class Gateway {
   #listeners: Listeners | undefined
   #admin: Admin | undefined
   #looking: NodeJS.Timeout | undefined
+  #spoolStatus: () => Readonly<Record<string, unknown>> = () => ({})
   #isListening = false
   #draining = false
 
@@ -140,7 +141,7 @@ export class Gateway {
     const deadLettered = (record: BusRecord, reason: string): void => this.#tellDeadLetter(record, reason)
     const spooled = new SpooledBus(
       bus,
-      { ...config.spool, appendMs, diskReserveBytes, segmentBytes },
+      { ...config.spool, worker: { number: 1, count: 1 }, appendMs, diskReserveBytes, segmentBytes },
       {
         log: this.#log,
         accounts: books,
@@ -148,7 +149,12 @@ export class Gateway {
         onEvent: (name) => metrics.event(name),
       },
     )
-    metrics.setSpoolBytes(() => spooled.spoolBytes, config.spool.bytesMax)
+    metrics.setSpool({
+      bytes: () => spooled.spoolBytes,
+      bytesMax: config.spool.bytesMax,
+      parkedItems: () => spooled.parkedItems,
+    })
+    this.#spoolStatus = () => ({ spool: spooled.status() })
     return spooled
   }
 
@@ -228,6 +234,7 @@ export class Gateway {
     return {
       ...Object.fromEntries(this.#ports.map(({ key, host, port }) => [key, `${host}:${port}`])),
       bus: this.#bus.url,
+      ...this.#spoolStatus(),
       inflightBytes: this.#budget.bytes,
       inflightBytesMax: this.#budget.bytesMax,
     }

@@ -214,7 +214,10 @@ export const limits = {
   logLockEmptyMsMax: 2_000,
   /** Tries to take a lock that others take and leave at the same time. */
   logLockTriesMax: 10,
-  /** Milliseconds in which the file system of the log must have made and locked its directory at start. */
+  /** Milliseconds to wait for a lock whose owner may be about to end, and between two looks at it. */
+  logLockWaitMs: 3_000,
+  logLockPollMs: 100,
+  /** Milliseconds in which the file system of the log, or of the spool, must have made and locked its directory at start. */
   logStartMsMax: 10_000,
 
   // ---- spool ------------------------------------------------------------------------------------------------
@@ -231,6 +234,14 @@ export const limits = {
   spoolDeliveryRecords: 1_000,
   /** Milliseconds between two tries to deliver, doubling from a tenth of it. */
   spoolRetryMsMax: 1_000,
+  /** Milliseconds that what is spooled is tried where it lies, before what Kafka does not take is parked. */
+  spoolParkMs: 2_000,
+  /** Share of the drain's bytes in a second at which parked records are looked through that Kafka still does not take. */
+  spoolParkedShare: 0.25,
+  /** Milliseconds between two such looks at all of them, doubling from `spoolRetryMsMax`. */
+  spoolParkedMsMax: 30_000,
+  /** Parts of `spool.bytesMax` that a segment of the spool is at most. Two segments' worth are kept free for parking. */
+  spoolSegmentsMin: 16,
   /** Milliseconds after which the place up to which the spool is delivered is written down again. */
   spoolCursorMs: 250,
   /** Bytes of the file that says that place. */

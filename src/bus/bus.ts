@@ -71,6 +71,8 @@ export interface BusHealth {
   readonly up: boolean
   /** One sentence for an operator: what is wrong and what to do. Empty when up. */
   readonly reason: string
+  /** Of a bus that is not up: it takes records all the same, of some partitions. */
+  readonly takesSome?: boolean
 }
 
 export interface Bus {

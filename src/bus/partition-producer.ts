@@ -28,10 +28,10 @@ export interface TopicFacts {
   readonly partitions: number
   /** The smallest number of replicas of a partition. */
   readonly replication: number
-  /** The smallest number of replicas in sync of a partition. */
-  readonly inSync: number
-  /** Partitions without a leader cannot be written to. */
-  readonly leaderless: number
+  /** Replicas in sync of each partition. */
+  readonly inSync: readonly number[]
+  /** The partitions without a leader, which cannot be written to. */
+  readonly leaderless: readonly number[]
   readonly inSyncMin: number | undefined
   /** `max.message.bytes`: bytes of one batch as the broker stores it. */
   readonly messageBytesMax: number | undefined

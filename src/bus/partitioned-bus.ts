@@ -7,6 +7,9 @@
  * States: `down` until a look at the cluster has found every topic writable and every lane has a producer; `up`
  * until a lane fails; then the watchdog looks again with growing pauses. While a lane is down its records are
  * answered at once with a retryable error, so nothing is held in memory during an outage but what was under way.
+ *
+ * A partition that has no leader, or too few replicas, makes the bus `down` for whoever asks, and takes nothing from the
+ * others: its own records are answered at once, without a lane that they would hold up; all others are sent.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KafkaBusConfig } from '../config/config.ts'
@@ -18,7 +21,7 @@ import type { AppendOptions, AppendOutcome, Bus, BusHealth, BusRecord, Topic } f
 import { partitionOf } from './partition.ts'
 import { PartitionLane } from './partition-lane.ts'
 import { ClientError, type PartitionClient, type TopicFacts } from './partition-producer.ts'
-import { checkTopics, describeRisk } from './topics.ts'
+import { type Checked, checkTopics, describeRisk } from './topics.ts'
 
 export interface PartitionedBusOptions {
   readonly log: Logger
@@ -42,6 +45,9 @@ export class PartitionedBus implements Bus {
   readonly #tickMs: number
   readonly #stop = new AbortController()
   #facts: ReadonlyMap<string, TopicFacts> = new Map()
+  #unwritable: Checked['unwritable'] = new Map()
+  /** Since no lane has failed the cluster has been looked at. */
+  #isSeen = false
   #health: BusHealth
   #ticker: NodeJS.Timeout | undefined
   #watching: Promise<void> = Promise.resolve()
@@ -106,7 +112,7 @@ export class PartitionedBus implements Bus {
   }
 
   health(): BusHealth {
-    return this.#health
+    return this.#health.up ? this.#health : { ...this.#health, takesSome: this.#takesSome }
   }
 
   async close(deadlineMs: number): Promise<void> {
@@ -150,9 +156,22 @@ export class PartitionedBus implements Bus {
       }
       const key = Buffer.from(record.guid)
       const partition = partitionOf(key, record.sender, this.#config.spread, facts.partitions)
+      const reason = this.#unwritable.get(topic)?.get(partition)
+      if (reason !== undefined) {
+        settle(retryable('GP_BUS_UNAVAILABLE', reason))
+        return
+      }
       const lane = this.#lanes[(this.#topics.indexOf(topic) + partition) % this.#lanes.length]!
       lane.push(topic, partition, { record, deadlineMs, settle })
     }
+  }
+
+  get #takesSome(): boolean {
+    if (!this.#isSeen || !this.#lanes.some((lane) => lane.isUp)) return false
+    for (const [topic, { partitions }] of this.#facts) {
+      if ((this.#unwritable.get(topic)?.size ?? 0) < partitions) return true
+    }
+    return false
   }
 
   #makeLane(): PartitionLane {
@@ -168,6 +187,7 @@ export class PartitionedBus implements Bus {
       now: () => performance.now(),
       onDown: (reason, failure) => {
         this.#operatorMustAct = failure === 'operator'
+        this.#isSeen = false
         this.#setHealth({ up: false, reason })
         this.#wake()
       },
@@ -181,7 +201,9 @@ export class PartitionedBus implements Bus {
     if (old.up !== health.up) this.#options.onEvent?.(health)
     if (health.up) this.#options.log.info({ url: this.url }, 'connected to Kafka')
     else if (old.reason !== health.reason && !this.#stop.signal.aborted) {
-      this.#options.log.warn({ url: this.url }, `Kafka cannot take records: ${health.reason}`)
+      const { log } = this.#options
+      if (this.#takesSome) log.warn({ url: this.url }, `Kafka cannot take some records: ${health.reason}`)
+      else log.warn({ url: this.url }, `Kafka cannot take records: ${health.reason}`)
     }
   }
 
@@ -191,10 +213,14 @@ export class PartitionedBus implements Bus {
     while (!this.#stop.signal.aborted) {
       try {
         await this.#connect()
-        pauseMs = limits.kafkaBackoffMsMax / 20
+        // Where some partitions cannot be written to, that may last.
+        pauseMs = this.#health.up
+          ? limits.kafkaBackoffMsMax / 20
+          : Math.min(limits.kafkaBackoffMsMax, pauseMs * 2)
         first(undefined)
       } catch (error) {
         this.#client.destroy()
+        this.#isSeen = false
         const isUp = this.#lanes.every((lane) => lane.isUp) && this.#health.up
         // A look that failed while every lane works is no outage: the lanes would say so.
         if (!isUp) this.#setHealth({ up: false, reason: messageOf(error) })
@@ -210,8 +236,11 @@ export class PartitionedBus implements Bus {
 
   async #connect(): Promise<void> {
     // A lane that fails from here on has not been looked at by this round.
-    const facts = await checkTopics(this.#client, this.#topics, this.#config, this.#stop.signal)
+    const { signal } = this.#stop
+    const { facts, unwritable, problem } = await checkTopics(this.#client, this.#topics, this.#config, signal)
     this.#facts = facts
+    this.#unwritable = unwritable
+    this.#isSeen = true
     const risk = describeRisk(facts)
     if (risk !== undefined && !this.#riskTold) this.#options.log.warn({ url: this.url }, risk)
     this.#riskTold = true
@@ -221,10 +250,10 @@ export class PartitionedBus implements Bus {
       for (const lane of this.#lanes) lane.fail(this.#health.reason, 'away')
       return
     }
-    if (!this.#health.up && this.#lanes.every((lane) => lane.isUp)) {
-      this.#operatorMustAct = false
-      this.#setHealth({ up: true, reason: '' })
-    }
+    if (!this.#lanes.every((lane) => lane.isUp)) return
+    this.#operatorMustAct = false
+    if (problem !== undefined) this.#setHealth({ up: false, reason: problem })
+    else if (!this.#health.up) this.#setHealth({ up: true, reason: '' })
   }
 
   async #pause(pauseMs: number): Promise<void> {

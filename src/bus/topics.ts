@@ -3,18 +3,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { KafkaBusConfig } from '../config/config.ts'
 import { permanent } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { ClientError, type PartitionClient, type TopicFacts } from './partition-producer.ts'
+import type { PartitionClient, TopicFacts } from './partition-producer.ts'
+
+/** What a look at the cluster has found. */
+export interface Checked {
+  /** Of the topics that are there. */
+  readonly facts: ReadonlyMap<string, TopicFacts>
+  /** Why partitions cannot be written to, by topic and partition; only those. */
+  readonly unwritable: ReadonlyMap<string, ReadonlyMap<number, string>>
+  /** Why not all topics can be written to, in one sentence. Undefined when they can. */
+  readonly problem: string | undefined
+}
 
 /**
- * Facts of all `topics`; those that are missing are created when the configuration says so. Throws a permanent
- * `GP_CONFIG` error when a topic is missing and must not be created, a `ClientError` when one cannot be written to.
+ * Looks at all `topics`; those that are missing are created when the configuration says so. Throws a permanent `GP_CONFIG`
+ * error when a topic is missing and must not be created, and what the client throws.
  */
 export async function checkTopics(
   client: PartitionClient,
   topics: readonly string[],
   config: KafkaBusConfig,
   signal: AbortSignal,
-): Promise<Map<string, TopicFacts>> {
+): Promise<Checked> {
   let facts = await client.describe(topics)
   const missing = topics.filter((topic) => !facts.has(topic))
   if (missing.length > 0) {
@@ -22,9 +32,18 @@ export async function checkTopics(
     await client.createTopics(missing, config.partitions, config.replication)
     facts = await untilWritable(client, topics, config.connectMs, signal)
   }
-  const problem = whyNotWritable(topics, facts)
-  if (problem !== undefined) throw new ClientError('away', problem)
-  return facts
+  const unwritable = new Map([...facts].map(([topic, found]) => [topic, unwritableOf(topic, found)]))
+  return { facts, unwritable, problem: whyNotWritable(topics, facts) }
+}
+
+function unwritableOf(topic: string, { inSync, inSyncMin = 0, leaderless }: TopicFacts): Map<number, string> {
+  const reasons = new Map<number, string>()
+  for (const [partition, count] of inSync.entries()) {
+    const text = `${topic}-${partition} has ${count} replicas in sync, and the topic's min.insync.replicas is ${inSyncMin}`
+    if (count < inSyncMin) reasons.set(partition, text)
+  }
+  for (const partition of leaderless) reasons.set(partition, `${topic}-${partition} has no leader now`)
+  return reasons
 }
 
 /** A topic that was just created is known to all brokers, and has its leaders, a moment later. */
@@ -50,10 +69,12 @@ function whyNotWritable(
   for (const topic of topics) {
     const found = facts.get(topic)
     if (found === undefined) return `topic ${topic} was created and is not there yet`
-    if (found.leaderless > 0) return `topic ${topic} has ${found.leaderless} partitions without a leader`
-    if (found.inSyncMin !== undefined && found.inSync < found.inSyncMin) {
+    const leaderless = found.leaderless.length
+    if (leaderless > 0) return `topic ${topic} has ${leaderless} partitions without a leader`
+    const inSync = Math.min(...found.inSync)
+    if (found.inSyncMin !== undefined && inSync < found.inSyncMin) {
       return (
-        `topic ${topic} has a partition with ${found.inSync} replicas in sync, ` +
+        `topic ${topic} has a partition with ${inSync} replicas in sync, ` +
         `and its min.insync.replicas is ${found.inSyncMin}`
       )
     }

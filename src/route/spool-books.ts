@@ -56,6 +56,16 @@ export class SpoolBooks {
     this.#leave(record, 'deadLettered')
   }
 
+  /** Items of records that can no longer be read. */
+  damaged(lost: Counted): void {
+    const account = this.#account(lost)
+    if (account !== undefined) {
+      account.spooled.value -= lost.items
+      account.rejected('damaged').value += lost.items
+    }
+    this.#metrics.spoolDelivered(lost.items)
+  }
+
   #leave(record: Counted, side: 'published' | 'deadLettered'): void {
     const account = this.#account(record)
     if (account !== undefined) {

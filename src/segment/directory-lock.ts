@@ -14,6 +14,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { open, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { fileErrorCode, nodeFileSystem } from './file-system.ts'
@@ -56,17 +57,25 @@ export class DirectoryLock {
     this.#timer = setInterval(() => void this.check(), limits.logPollMs).unref()
   }
 
-  /** Throws GP_CONFIG when another process holds it, and file system errors as they are. */
-  static async take(directory: string): Promise<DirectoryLock> {
+  /**
+   * Throws GP_CONFIG when another process holds it, and still does after `waitMs`: it may be about to end. File system
+   * errors are thrown as they are.
+   */
+  static async take(directory: string, waitMs = 0): Promise<DirectoryLock> {
     const path = join(directory, lockName)
     const owner = { ...thisProcess(), id: randomUUID() }
+    const endMs = performance.now() + waitMs
     for (let tries = 0; tries < limits.logLockTriesMax; tries++) {
       if (await create(path, owner)) return new DirectoryLock(path, owner)
       const text = await readFile(path, 'utf8').catch(() => undefined)
       if (text === undefined) continue
       const holder = await whoHolds(path, text)
-      if (holder !== undefined) throw heldError(directory, path, holder)
-      await removeStale(path, text)
+      if (holder === undefined) await removeStale(path, text)
+      else if (performance.now() >= endMs) throw heldError(directory, path, holder)
+      else {
+        await sleep(limits.logLockPollMs)
+        tries = 0
+      }
     }
     throw heldError(directory, path, 'a process that keeps taking it')
   }

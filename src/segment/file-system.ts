@@ -35,6 +35,8 @@ export interface FileSystem {
   list(directory: string): Promise<DirectoryEntry[]>
   /** With its parents, durably; no error when it is there. */
   makeDirectory(path: string): Promise<void>
+  /** An empty one; fails when anything is in it. */
+  removeDirectory(path: string): Promise<void>
   syncDirectory(path: string): Promise<void>
   rename(source: string, target: string): Promise<void>
   unlink(path: string): Promise<void>
@@ -175,6 +177,8 @@ export const nodeFileSystem: FileSystem = {
       last = parent
     }
   },
+
+  removeDirectory: (path) => fs.promises.rmdir(path),
 
   async syncDirectory(path) {
     const handle = await fs.promises.open(path, 'r')

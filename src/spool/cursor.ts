@@ -57,9 +57,7 @@ export async function readCursor(
 /** Rejects with what the file system says; the cursor is then the old one or the new one. */
 export async function writeCursor(fs: FileSystem, directory: string, offset: number): Promise<void> {
   const unfinished = join(directory, unfinishedCursorName)
-  await fs.unlink(unfinished).catch((error: unknown) => {
-    if (fileErrorCode(error) !== 'ENOENT') throw error
-  })
+  await unlinkIfThere(fs, unfinished)
   const file = await fs.open(unfinished, 'create')
   try {
     await writeAll(file, [encodeCursor(offset)], 0)
@@ -69,4 +67,16 @@ export async function writeCursor(fs: FileSystem, directory: string, offset: num
   }
   await fs.rename(unfinished, join(directory, cursorName))
   await fs.syncDirectory(directory)
+}
+
+/** For a spool that is empty and closed. Rejects with what the file system says. */
+export async function removeCursor(fs: FileSystem, directory: string): Promise<void> {
+  await unlinkIfThere(fs, join(directory, cursorName))
+  await unlinkIfThere(fs, join(directory, unfinishedCursorName))
+}
+
+async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
+  await fs.unlink(path).catch((error: unknown) => {
+    if (fileErrorCode(error) !== 'ENOENT') throw error
+  })
 }

@@ -16,11 +16,12 @@ import { DirectoryLock } from '../segment/directory-lock.ts'
 import { recordBytesAtMost } from '../segment/encode.ts'
 import type { OnSegmentEvent, SegmentEvent } from '../segment/events.ts'
 import { type FileSystem, fileErrorCode, nodeFileSystem } from '../segment/file-system.ts'
-import { quarantineFolder, type SegmentRecord } from '../segment/format.ts'
+import { fileHeaderBytes, quarantineFolder, type SegmentRecord, segmentName } from '../segment/format.ts'
 import { readableBytes } from '../segment/readable-bytes.ts'
 import { SegmentReader } from '../segment/reader.ts'
+import { listSegments } from '../segment/recovery.ts'
 import { SegmentWriter, type WriteOutcome } from '../segment/writer.ts'
-import { readCursor, writeCursor } from './cursor.ts'
+import { readCursor, removeCursor, writeCursor } from './cursor.ts'
 
 export interface SpoolSettings {
   readonly directory: string
@@ -33,6 +34,14 @@ export interface SpoolSettings {
   readonly onEvent: OnSegmentEvent
   /** The cursor could not be read, or not be written. */
   readonly onCursorProblem: (text: string) => void
+  /** Bytes of `bytesMax` that are not for this spool; none unless given. */
+  readonly bytesKept?: number
+  /** Bytes elsewhere that count against `bytesMax` as well. */
+  readonly otherBytes?: () => number
+  /** The spool whose lock covers this one: it lies in a folder of that one's. Otherwise it takes a lock of its own. */
+  readonly within?: Spool
+  /** Where what is damaged goes, and the name of this spool there; a folder in its own unless given. */
+  readonly quarantine?: { readonly directory: string; readonly prefix: string }
   /** The machine's unless given. The lock is taken only there: what a test makes has no second process. */
   readonly fs?: FileSystem
   /** The machine's unless given. */
@@ -77,9 +86,10 @@ export class Spool {
    * made or read, and GP_CONFIG when another process has it.
    */
   static async open(settings: SpoolSettings): Promise<Spool> {
-    const { directory, fs = nodeFileSystem } = settings
+    const { directory, fs = nodeFileSystem, within } = settings
     await fs.makeDirectory(directory)
-    const lock = fs === nodeFileSystem ? await DirectoryLock.take(directory) : undefined
+    const isLocked = within === undefined && fs === nodeFileSystem
+    const lock = isLocked ? await DirectoryLock.take(directory, limits.logLockWaitMs) : undefined
     try {
       const found = await readCursor(fs, directory)
       if (typeof found === 'string') settings.onCursorProblem(found)
@@ -93,7 +103,7 @@ export class Spool {
         retentionMs: Number.POSITIVE_INFINITY,
         diskReserveBytes: settings.diskReserveBytes,
         onEvent: (event) => tell(event, damaged, settings.onEvent),
-        whyNotWrite: () => lock?.problem,
+        whyNotWrite: () => (within === undefined ? lock?.problem : within.notOurs),
         // Where every segment is gone, or the last one lost its end, a new record must not seem to be delivered.
         offsetMin: cursor,
         clock: settings.clock ?? systemClock,
@@ -125,14 +135,25 @@ export class Spool {
     return this.#queuedRecords
   }
 
+  /** Where it lies. */
+  get directory(): string {
+    return this.#settings.directory
+  }
+
+  /** Why nothing may be written, if so: the folder is another process's by now, or it is not known whether it is. */
+  get notOurs(): GuidepostError | undefined {
+    const { within } = this.#settings
+    return within === undefined ? this.#lock?.problem : within.notOurs
+  }
+
   /** Why it takes nothing now, if so. */
   get problem(): GuidepostError | undefined {
-    const { stallMs, directory, bytesMax } = this.#settings
-    if (this.#lock?.problem !== undefined) return this.#lock.problem
+    const { stallMs, directory } = this.#settings
+    if (this.notOurs !== undefined) return this.notOurs
     if (this.#writer.commitMs > stallMs) {
       return retryable('GP_DISK_FAILED', `the disk of ${directory} has not answered for ${stallMs} ms`)
     }
-    if (this.bytes >= bytesMax) return this.#quotaError()
+    if (!this.#fits(1)) return this.#quotaError()
     return this.#writer.problem === undefined ? undefined : this.#explain(this.#writer.problem)
   }
 
@@ -143,7 +164,7 @@ export class Spool {
   async append(records: readonly SegmentRecord[]): Promise<WriteOutcome> {
     let bytes = 0
     for (const record of records) bytes += recordBytesAtMost(record)
-    if (this.bytes + bytes > this.#settings.bytesMax) return this.#quotaError()
+    if (!this.#fits(bytes)) return this.#quotaError()
     // Behind a disk that hangs nothing is queued: memory stays bounded.
     if (this.#writer.commitMs > this.#settings.stallMs) return this.problem
     this.#queuedBytes += bytes
@@ -188,7 +209,7 @@ export class Spool {
    */
   async settle(now: boolean): Promise<void> {
     const isDue = now || this.#clock.steadyMs() - this.#savedAtMs >= limits.spoolCursorMs
-    if (!isDue || this.#lock?.problem !== undefined) return
+    if (!isDue || this.notOurs !== undefined) return
     const cursor = this.#cursor
     if (cursor !== this.#savedCursor) {
       try {
@@ -212,11 +233,33 @@ export class Spool {
     return isFinished
   }
 
+  /** Whether nothing is in it; a file without records may be, which a probe of the disk has made. */
+  get isEmpty(): boolean {
+    return this.bytes <= fileHeaderBytes
+  }
+
+  /** Removes the folder of a spool that was empty and is closed; one with anything else in it stays. */
+  async removeFolder(): Promise<void> {
+    const { directory } = this.#settings
+    for (const offset of await listSegments(this.#fs, directory)) {
+      await this.#fs.unlink(join(directory, segmentName(offset)))
+    }
+    await removeCursor(this.#fs, directory)
+    await this.#fs.removeDirectory(directory)
+  }
+
+  #fits(bytes: number): boolean {
+    const { bytesMax, bytesKept = 0, otherBytes } = this.#settings
+    return this.bytes + bytes + (otherBytes?.() ?? 0) <= bytesMax - bytesKept
+  }
+
   async #remove(path: string): Promise<void> {
     if (!this.#damaged.has(path)) return this.#fs.unlink(path)
-    const folder = join(this.#settings.directory, quarantineFolder)
+    const { directory, quarantine } = this.#settings
+    const folder = join(quarantine?.directory ?? directory, quarantineFolder)
     await this.#fs.makeDirectory(folder)
-    await this.#fs.rename(path, join(folder, path.slice(path.lastIndexOf('/') + 1)))
+    const name = `${quarantine?.prefix ?? ''}${path.slice(path.lastIndexOf('/') + 1)}`
+    await this.#fs.rename(path, join(folder, name))
     await this.#fs.syncDirectory(folder)
     this.#damaged.delete(path)
   }

@@ -58,6 +58,12 @@ export const definitions = {
     labels: [],
     note: 'As the configuration says it, `spool.bytesMax`.',
   },
+  guidepost_spool_parked_items: {
+    type: 'gauge',
+    help: 'Items of the spool that Kafka does not take although it takes others.',
+    labels: [],
+    note: 'Part of `guidepost_spooled_items`. Above zero for long: a partition has no leader, or the dead letters are refused.',
+  },
   guidepost_spool_written_items_total: {
     type: 'counter',
     help: 'Items that went into the spool.',
@@ -66,7 +72,7 @@ export const definitions = {
   },
   guidepost_spool_delivered_items_total: {
     type: 'counter',
-    help: 'Items that left the spool: on the bus, or dead letters.',
+    help: 'Items that left the spool: on the bus, dead letters, or damaged.',
     labels: [],
     note: 'While its rate is zero and items are spooled, Kafka is away or refuses them: the log says which.',
   },

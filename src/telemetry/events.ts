@@ -63,6 +63,31 @@ export const events = {
     meaning: 'What is in front of the spool cannot be delivered, and all behind it waits.',
     action: 'See [GuidepostSpoolStuck](#guidepostspoolstuck).',
   },
+  spool_parked: {
+    meaning:
+      'Kafka takes some records and not others, for longer than it takes to elect a leader. Those are parked: moved out of the way within the spool, and tried again beside the rest.',
+    action:
+      'See [GuidepostSpoolStuck](#guidepostspoolstuck): a partition has no leader, or dead letters are refused.',
+  },
+  spool_parked_delivered: {
+    meaning: 'Everything that was parked is on the bus.',
+    action: 'Nothing.',
+  },
+  spool_unavailable: {
+    meaning:
+      'The folder of the spool cannot be opened. The gateway runs without one: while Kafka is away, senders are told to wait.',
+    action:
+      'Mend what the log line names, a right, a mount or a full disk. The folder is tried again every second.',
+  },
+  spool_available: {
+    meaning: 'The folder of the spool could be opened at last.',
+    action: 'Nothing.',
+  },
+  spool_not_adopted: {
+    meaning:
+      'The spool of a worker that there is no more cannot be taken over, because another process has it or its disk fails. What is in it waits.',
+    action: 'Stop the process that the log line names, or mend the disk, and start the gateway again.',
+  },
   spool_cursor: {
     meaning:
       'The file that says up to where the spool is delivered cannot be read or written. Records that were delivered may be delivered again, with the same `batch_id`.',

@@ -42,6 +42,13 @@ export interface MetricsOptions {
   readonly runtime?: boolean
 }
 
+/** The state of a spool, read at each scrape. */
+export interface SpoolFacts {
+  readonly bytes: () => number
+  readonly bytesMax: number
+  readonly parkedItems: () => number
+}
+
 export class Metrics {
   readonly registry = new Registry()
   readonly ledger: Ledger
@@ -51,8 +58,7 @@ export class Metrics {
   readonly #refusedRequests: Children<Incrementer>
   readonly #events: Children<Incrementer>
   #inflightBytes: () => number = () => 0
-  #spoolBytes: () => number = () => 0
-  #spoolBytesMax = 0
+  #spool: SpoolFacts = { bytes: () => 0, bytesMax: 0, parkedItems: () => 0 }
   readonly #spoolWritten: Children<Incrementer>
   readonly #spoolDelivered: Children<Incrementer>
   #busHealth: () => { readonly up: boolean } = () => ({ up: false })
@@ -70,8 +76,9 @@ export class Metrics {
     for (const name of Object.keys(events)) this.#events.get(name).inc(0)
     this.#spoolWritten = this.#counter('guidepost_spool_written_items_total')
     this.#spoolDelivered = this.#counter('guidepost_spool_delivered_items_total')
-    this.#gauge('guidepost_spool_bytes', () => this.#spoolBytes())
-    this.#gauge('guidepost_spool_bytes_max', () => this.#spoolBytesMax)
+    this.#gauge('guidepost_spool_bytes', () => this.#spool.bytes())
+    this.#gauge('guidepost_spool_bytes_max', () => this.#spool.bytesMax)
+    this.#gauge('guidepost_spool_parked_items', () => this.#spool.parkedItems())
     this.#gauge('guidepost_inflight_bytes', () => this.#inflightBytes())
     this.#gauge('guidepost_bus_up', () => (this.#busHealth().up ? 1 : 0))
     this.#gauge('guidepost_ready', () => (this.#isReady() ? 1 : 0))
@@ -121,10 +128,9 @@ export class Metrics {
     this.#spoolDelivered.get().inc(items)
   }
 
-  /** Where the bytes of the spool are read at each scrape, and what it may hold. */
-  setSpoolBytes(read: () => number, bytesMax: number): void {
-    this.#spoolBytes = read
-    this.#spoolBytesMax = bytesMax
+  /** What is told of the spool at each scrape. */
+  setSpool(spool: SpoolFacts): void {
+    this.#spool = spool
   }
 
   /** Where the state of the bus is read at each scrape; down until set. */

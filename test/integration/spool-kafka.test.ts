@@ -131,7 +131,7 @@ test('a broker that is killed: senders are answered as ever, and everything arri
     })
     assertLedger(await program.metrics())
     await until('its files are gone', 10_000, async () => {
-      return (await readdir(directory)).every((name) => !name.endsWith('.seg'))
+      return (await readdir(join(directory, 'worker-1'))).every((name) => !name.endsWith('.seg'))
     })
     await assertArrived(senders)
     await program.stop()

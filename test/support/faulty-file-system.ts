@@ -26,6 +26,7 @@ export type Operation =
   | 'list'
   | 'stat'
   | 'makeDirectory'
+  | 'removeDirectory'
   | 'syncDirectory'
   | 'rename'
   | 'unlink'
@@ -178,6 +179,13 @@ export class FaultyFileSystem implements FileSystem {
   async makeDirectory(path: string): Promise<void> {
     await this.#before('makeDirectory', path)
     this.#disk.directories.add(path)
+  }
+
+  async removeDirectory(path: string): Promise<void> {
+    await this.#before('removeDirectory', path)
+    const isInside = (other: string): boolean => other.startsWith(`${path}/`)
+    if ([...this.#disk.names.paths(), ...this.#disk.directories].some(isInside)) throw diskError('ENOTEMPTY')
+    if (!this.#disk.directories.delete(path)) throw diskError('ENOENT')
   }
 
   async syncDirectory(path: string): Promise<void> {

@@ -26,6 +26,8 @@ export class MemoryBus implements Bus, BusReader {
   readonly stored: BusRecord[] = []
   /** Milliseconds that it takes to store. */
   delayMs = 0
+  /** Guids of which it takes nothing, though it is up. */
+  readonly blocked = new Set<string>()
   /** Decides about a record that is to be stored: an error, or undefined. */
   judge: (record: BusRecord) => GuidepostError | undefined = () => undefined
   /** Whether what fails is stored nevertheless. */
@@ -124,7 +126,10 @@ export class MemoryBus implements Bus, BusReader {
     const nowMs = performance.now()
     let isWaiting = false
     for (const queue of this.#queues.values()) {
-      while (queue.length > 0 && queue[0]!.atMs <= nowMs) this.#store(queue.shift()!)
+      while (queue.length > 0 && queue[0]!.atMs <= nowMs) {
+        if (this.blocked.has(queue[0]!.record.guid)) this.#fail(queue)
+        else this.#store(queue.shift()!)
+      }
       isWaiting ||= queue.length > 0
     }
     if (isWaiting) this.#timer = setTimeout(() => this.#turn(), 1)

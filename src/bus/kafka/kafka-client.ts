@@ -35,8 +35,8 @@ export class KafkaClient implements PartitionClient {
         facts.set(topic, {
           partitions: partitions.length,
           replication: Math.min(...partitions.map((partition) => partition.replicas.length)),
-          inSync: Math.min(...partitions.map((partition) => partition.isr.length)),
-          leaderless: partitions.filter((partition) => partition.leader < 0).length,
+          inSync: partitions.map((partition) => partition.isr.length),
+          leaderless: partitions.flatMap((partition, index) => (partition.leader < 0 ? [index] : [])),
           inSyncMin: settings.get(`${topic} ${inSyncName}`),
           messageBytesMax: settings.get(`${topic} ${bytesName}`),
         })

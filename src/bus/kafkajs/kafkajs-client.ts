@@ -8,6 +8,7 @@ import kafkajs, {
   type ISocketFactory,
   type Kafka,
   type KafkaConfig,
+  type PartitionMetadata,
   type Producer,
 } from 'kafkajs'
 import type { KafkaBusConfig } from '../../config/config.ts'
@@ -92,8 +93,8 @@ export class KafkajsClient implements PartitionClient {
         facts.set(name, {
           partitions: partitions.length,
           replication: Math.min(...partitions.map((partition) => partition.replicas.length)),
-          inSync: Math.min(...partitions.map((partition) => partition.isr.length)),
-          leaderless: partitions.filter((partition) => partition.leader < 0).length,
+          inSync: inOrder(partitions).map((partition) => partition.isr.length),
+          leaderless: inOrder(partitions).flatMap(({ leader }, index) => (leader < 0 ? [index] : [])),
           inSyncMin: settings.get(`${name} ${inSyncName}`),
           messageBytesMax: settings.get(`${name} ${bytesName}`),
         })
@@ -205,6 +206,10 @@ export class KafkajsClient implements PartitionClient {
     }
     return settings
   }
+}
+
+function inOrder(partitions: readonly PartitionMetadata[]): PartitionMetadata[] {
+  return partitions.toSorted((a, b) => a.partitionId - b.partitionId)
 }
 
 function saslOf(sasl: NonNullable<KafkaBusConfig['sasl']>): NonNullable<KafkaConfig['sasl']> {

@@ -1,38 +1,68 @@
 /**
- * Delivers what is spooled, from the front, one delivery at a time: so the order of the spool is the order on the bus.
+ * Delivers one level from its front, one delivery at a time: so its order is the order on the bus.
  *
  *   read (bounded in bytes and records) → append → what may be retried again, after a pause → cursor → next
  *
- * A record that the bus refuses for good goes to `refused`, which finds another place for it; when there is none, it
- * stays, and everything behind it as well. Bytes in a second are bounded, so that what arrives meanwhile is not starved.
+ * A record that the bus refuses for good goes to `refused`, which finds another place for it. What the bus does not take
+ * although it takes others is parked: written to another level, synced, and passed over. When that fails as well it stays,
+ * and everything behind it. Bytes in a second are bounded, so that what arrives meanwhile is not starved.
  */
 import { type GuidepostError, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { SegmentReader } from '../../segment/reader.ts'
-import type { Spool } from '../../spool/spool.ts'
-import type { Bus, BusRecord } from '../bus.ts'
-import { toBusRecord } from './spooled-record.ts'
+import type { AppendOutcome, BusRecord } from '../bus.ts'
+import type { Level } from './level.ts'
+import type { Pacer } from './pacer.ts'
+import type { SpoolPace } from './settings.ts'
+import { keyOf, toBusRecord } from './spooled-record.ts'
 
-const MS_PER_SECOND = 1e3
+/** The bus, as one who delivers sees it. */
+export interface Outlet {
+  /** As that of the bus; never rejects. */
+  append(records: readonly BusRecord[]): Promise<AppendOutcome[]>
+  /** False while the bus takes nothing at all. */
+  isUsable(): boolean
+  /** How many records the bus has stored so far, whosever they were. */
+  storedCount(): number
+}
 
-export interface DrainSettings {
-  readonly spool: Spool
-  readonly bus: Bus
-  readonly bytesPerSecond: number
-  /** The offset from which on records are of this run; see `toBusRecord`. */
-  readonly ownFrom: number
+/** What all who deliver share. */
+export interface Delivering {
+  readonly outlet: Outlet
+  readonly pace: SpoolPace
   /** The bus has it. */
   readonly delivered: (record: BusRecord) => void
   /** The bus refuses it for good. Undefined: it is taken care of. Otherwise it is tried again. */
   readonly refused: (record: BusRecord, outcome: GuidepostError) => Promise<GuidepostError | undefined>
-  /** All that is durable is being delivered, or that has come to nothing: whether to let nothing more into the spool. */
-  readonly handOver: (isNear: boolean) => void
-  /** Nothing durable was left below the offset `end`. */
-  readonly caughtUp: (end: number) => void
   /** It was not written by a spool that this version knows. */
   readonly unknown: (path: string) => void
   /** Why nothing moves. */
   readonly stuck: (reason: string) => void
+}
+
+/** What the bus did not take. */
+export interface Refused {
+  /** Milliseconds since its delivery was begun. */
+  readonly waitedMs: number
+  /** Whether the bus has answered otherwise meanwhile. */
+  readonly isAlive: boolean
+  /** Whether there is more behind its delivery. */
+  readonly isFollowed: boolean
+}
+
+export interface DrainSettings extends Delivering {
+  readonly level: Level
+  readonly pacer: Pacer
+  /** Whether older records of this key lie elsewhere, so that one of this level has to go behind them. */
+  readonly isBehind: (key: string) => boolean
+  /** Makes records durable elsewhere, or says why not. */
+  readonly park: (records: readonly BusRecord[], reason: string) => Promise<AppendOutcome>
+  /** Whether what the bus does not take is to be parked now. */
+  readonly mayPark: (refused: Refused) => boolean
+  /** All that is durable is being delivered, or that has come to nothing: whether to let nothing more into the level. */
+  readonly handOver?: (isNear: boolean) => void
+  /** Nothing durable was left below the offset `end`. True: it was the last, and the drain ends. */
+  readonly caughtUp: (end: number) => boolean
 }
 
 interface Spooled {
@@ -52,15 +82,15 @@ export class Drain {
   #isStopped = false
   #wake: () => void = () => undefined
   #hasNews = false
-  #nextAtMs = 0
-  #running: Promise<void> = Promise.resolve()
+  #deliveredCount = 0
 
   constructor(settings: DrainSettings) {
     this.#settings = settings
   }
 
-  start(): void {
-    this.#running = this.#run()
+  /** Records that it has delivered. */
+  get deliveredCount(): number {
+    return this.#deliveredCount
   }
 
   /** There is something to deliver, or the bus is up. */
@@ -69,38 +99,37 @@ export class Drain {
     this.#wake()
   }
 
-  /** Settles when the append under way has; the bus bounds that. */
-  async stop(): Promise<void> {
+  /** `run` settles once the append under way has; the bus bounds that. */
+  stop(): void {
     this.#isStopped = true
     this.#wake()
-    await this.#running
   }
 
-  async #run(): Promise<void> {
-    while (!this.#isStopped) {
+  /** Settles when it was stopped, or the level is at its end for good. Never rejects. */
+  async run(): Promise<void> {
+    const { level, stuck } = this.#settings
+    let isOver = false
+    while (!this.#isStopped && !isOver) {
       let reader: SegmentReader | undefined
       try {
-        reader = await this.#settings.spool.reader(this.#settings.spool.cursor)
-        await this.#deliverAll(reader)
+        reader = await level.spool.reader(level.spool.cursor)
+        isOver = await this.#deliverAll(reader)
       } catch (error) {
         // A disk that cannot be read may be mended; from the cursor on nothing is given up.
-        this.#settings.stuck(error instanceof Error ? error.message : String(error))
-        await this.#pause(limits.spoolRetryMsMax)
+        stuck(error instanceof Error ? error.message : String(error))
+        await this.#pause(this.#settings.pace.retryMsMax)
       } finally {
         await reader?.close()
       }
     }
-    await this.#settings.spool.settle(true)
+    await level.spool.settle(true)
   }
 
-  async #deliverAll(reader: SegmentReader): Promise<void> {
-    const { spool, bus, bytesPerSecond, handOver } = this.#settings
+  /** True at the end for good. */
+  async #deliverAll(reader: SegmentReader): Promise<boolean> {
+    const { level, pacer, outlet, handOver, caughtUp } = this.#settings
+    const { spool } = level
     while (!this.#isStopped) {
-      if (!bus.health().up) {
-        handOver(false)
-        await this.#pause(limits.spoolRetryMsMax / 10)
-        continue
-      }
       this.#hasNews = false
       const limit = spool.end
       const delivery = await this.#read(reader)
@@ -110,21 +139,25 @@ export class Drain {
         await spool.settle(true)
         // What was read is deleted then; an open file would keep its bytes on the disk.
         if (spool.bytes === 0) await reader.seek(spool.cursor)
-        this.#settings.caughtUp(limit)
+        if (caughtUp(limit)) return true
         if (!this.#hasNews) await this.#pause(limits.logPollMs)
         continue
       }
-      if (delivery.end >= spool.end) handOver(true)
-      if (!(await this.#deliver(delivery))) return
+      const startMs = performance.now()
+      const count = this.#deliveredCount
+      const isTried = delivery.spooled.some(({ record }) => !this.#settings.isBehind(keyOf(record)))
+      handOver?.(isTried && delivery.end >= spool.end && outlet.isUsable())
+      if (!(await this.#deliver(delivery))) return false
+      handOver?.(false)
       await spool.settle(false)
-      const nowMs = performance.now()
-      this.#nextAtMs = Math.max(nowMs, this.#nextAtMs) + (delivery.bytes / bytesPerSecond) * MS_PER_SECOND
-      await this.#pauseUntil(this.#nextAtMs)
+      await this.#pauseUntil(pacer.next(delivery.bytes, this.#deliveredCount > count, startMs))
     }
+    return false
   }
 
   /** Undefined at the end of what is durable. */
   async #read(reader: SegmentReader): Promise<Delivery | undefined> {
+    const { level, unknown } = this.#settings
     const spooled: Spooled[] = []
     let bytes = 0
     let end: number | undefined
@@ -133,85 +166,105 @@ export class Drain {
       if (parsed === undefined) break
       end = parsed.offset + 1
       bytes += parsed.value.length
-      const record = toBusRecord(parsed, parsed.offset >= this.#settings.ownFrom)
+      const record = toBusRecord(parsed, parsed.offset >= level.ownFrom)
       if (record !== undefined) spooled.push({ record, offset: parsed.offset })
       else {
-        this.#settings.spool.setAside(reader.path)
-        this.#settings.unknown(reader.path ?? '')
+        level.spool.setAside(reader.path)
+        unknown(reader.path ?? '')
       }
     }
     return end === undefined ? undefined : { spooled, bytes, end }
   }
 
-  /** False when it was stopped before all of it was delivered. */
+  /** False when it was stopped before all of it had found its place. */
   async #deliver({ spooled, end }: Delivery): Promise<boolean> {
-    const { spool, bus, handOver } = this.#settings
+    const { level, outlet, handOver, isBehind, mayPark, pace } = this.#settings
+    const startMs = performance.now()
+    const storedBefore = outlet.storedCount()
     let rest = spooled
-    let pauseMs = limits.spoolRetryMsMax / 10
-    while (rest.length > 0) {
-      if (bus.health().up) {
-        const tried = await this.#try(rest)
-        if (tried.left.length > 0 && tried.reason !== '') this.#settings.stuck(tried.reason)
-        rest = tried.left
-        spool.advance(rest[0]?.offset ?? end)
-        if (rest.length === 0) break
+    let pauseMs = pace.retryMsMax / 10
+    for (;;) {
+      const behind = await this.#park(rest.filter(({ record }) => isBehind(keyOf(record))))
+      let reason = ''
+      let left = rest.filter(({ record }) => !isBehind(keyOf(record)))
+      if (left.length > 0 && outlet.isUsable()) {
+        ;({ left, reason } = await this.#try(left))
+        const isAlive = outlet.storedCount() > storedBefore
+        const isFollowed = level.spool.end > end
+        const waitedMs = performance.now() - startMs
+        const isStuck = left.length > 0 && outlet.isUsable()
+        if (isStuck && mayPark({ waitedMs, isAlive, isFollowed })) left = await this.#park(left, reason)
       }
-      handOver(false)
+      rest = [...behind, ...left].sort((a, b) => a.offset - b.offset)
+      level.spool.advance(rest[0]?.offset ?? end)
+      if (rest.length === 0) return true
+      handOver?.(false)
+      // News are of what lies behind.
+      await this.#pause(pauseMs, true)
       if (this.#isStopped) return false
-      await this.#pause(pauseMs)
-      if (this.#isStopped) return false
-      pauseMs = Math.min(limits.spoolRetryMsMax, pauseMs * 2)
+      pauseMs = Math.min(pace.retryMsMax, pauseMs * 2)
     }
-    spool.advance(end)
-    return true
   }
 
-  /** What is left to be tried again. */
+  /** Returns those that could not be parked: all or none. */
+  async #park(parking: Spooled[], reason = ''): Promise<Spooled[]> {
+    if (parking.length === 0) return parking
+    const { level, park, stuck } = this.#settings
+    const records = parking.map(({ record }) => record)
+    const failure = await park(records, reason)
+    if (failure !== undefined) {
+      stuck(failure.message)
+      return parking
+    }
+    for (const record of records) level.left(record)
+    return []
+  }
+
+  /** Returns what is left to be tried again, and why. */
   async #try(rest: readonly Spooled[]): Promise<{ left: Spooled[]; reason: string }> {
-    const { bus, delivered, refused } = this.#settings
-    const records = rest.map(({ record }) => record)
-    const outcomes = await bus
-      .append(records)
-      .catch((error: unknown) =>
-        records.map(() => retryable('GP_BUS_UNAVAILABLE', 'the bus failed; see the log', error)),
-      )
+    const { level, outlet, delivered, refused, stuck } = this.#settings
+    const outcomes = await outlet.append(rest.map(({ record }) => record))
     const left: Spooled[] = []
     let reason = ''
+    let refusal = ''
     for (const [index, one] of rest.entries()) {
       const outcome = outcomes[index]
-      if (outcome === undefined) delivered(one.record)
-      else {
-        const failure = outcome.canRetry ? outcome : await refused(one.record, outcome)
-        if (failure === undefined) continue
+      const failure = outcome?.canRetry === false ? await refused(one.record, outcome) : outcome
+      if (failure === undefined) {
+        level.left(one.record)
+        this.#deliveredCount += 1
+        if (outcome === undefined) delivered(one.record)
+      } else {
         left.push(one)
-        if (!outcome.canRetry) reason ||= `${outcome.message}; ${failure.message}`
+        reason ||= failure.message
+        if (outcome?.canRetry === false) refusal ||= `${outcome.message}; ${failure.message}`
       }
     }
+    if (refusal !== '') stuck(refusal)
     return { left, reason }
   }
 
   #pauseUntil(atMs: number): Promise<void> {
     const ms = atMs - performance.now()
-    if (ms <= 0 || this.#isStopped) return Promise.resolve()
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      // Only a stop ends it early: news are no reason to go faster.
-      this.#wake = () => {
-        if (!this.#isStopped) return
-        clearTimeout(timer)
-        resolve()
-      }
-    })
+    // News are no reason to go faster.
+    return ms > 0 ? this.#pause(ms, true) : Promise.resolve()
   }
 
-  #pause(ms: number): Promise<void> {
+  /** Ended early by news, unless it `isDeaf`, and by a stop. */
+  #pause(ms: number, isDeaf = false): Promise<void> {
     if (this.#isStopped) return Promise.resolve()
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
       this.#wake = () => {
+        if (isDeaf && !this.#isStopped) return
         clearTimeout(timer)
         resolve()
       }
     })
   }
+}
+
+/** What a bus that rejects, against its contract, has done to records. */
+export function failedOutcomes(records: readonly BusRecord[], error: unknown): AppendOutcome[] {
+  return records.map(() => retryable('GP_BUS_UNAVAILABLE', 'the bus failed; see the log', error))
 }

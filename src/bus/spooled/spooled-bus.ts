@@ -2,84 +2,54 @@
  * A bus with a disk behind it: what the bus inside cannot take now is spooled, acknowledged once it is synced, and
  * delivered later.
  *
- *   append ─┬─ nothing of the key is spooled, the bus is up ──→ bus ──┬─ stored: done
- *           │                                                        └─ it may be retried: spool
- *           └─ something of the key is spooled, or the bus is down ──→ spool ──→ drain ──→ bus
+ *   append ─┬─ nothing of the key is spooled ──→ bus ──┬─ stored: done
+ *           │                                          └─ it may be retried: spool
+ *           └─ something of the key is spooled ────────→ spool ──→ drain ──→ bus
+ *                                                                    └─ only others are taken: parked (spool-folder.ts)
+ *
+ * The fate of each record decides, never whether the bus is up: of a bus that is up one partition may hang, and one that
+ * is down may still take some. A bus that takes nothing says so at once, so that little is lost by asking it.
  *
  * ORDER
  *
  * Order is kept for each key: a topic, a guid and a sender. A record goes to the bus directly only while the spool holds
- * none of its key. Three things make that enough:
+ * none of its key. Two things make that enough:
  * - The bus says at once which record has failed (`AppendOptions.failed`), and it is put into the spool's queue at that
  *   moment: a record that is appended afterwards finds its key taken.
  * - When a record of a key fails on the bus, those behind it fail too, in their order.
- * - That the bus is down is no reason to pass it by while appends are under way: one of them may still fail, and would
- *   come behind. A bus that is down answers at once, so that little is lost by asking it.
  *
  * WHAT IT COSTS
  *
- * While the spool is empty and the bus is up, a call costs a test of two numbers and one promise; no record is copied or
- * looked at.
+ * While the spool is empty, a call costs a test of a few numbers and one promise; no record is copied or looked at.
+ *
+ * WITHOUT A DISK
+ *
+ * A folder that cannot be opened, or not in time, is no reason not to start: it is tried again every second, and until then
+ * the bus stands alone and senders are told to wait when it fails. What an earlier run left is delivered from then on.
  *
  * TWICE
  *
  * What failed may have been stored nevertheless, and what was delivered after the cursor was last written is delivered
  * again after a crash: each time with the same batch id and the same bytes.
  */
-import { GuidepostError, permanent, retryable } from '../../errors.ts'
+import { type GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
-import type { SegmentEvent } from '../../segment/events.ts'
-import { type FileSystem, fileErrorCode } from '../../segment/file-system.ts'
-import { SpoolKeys } from '../../spool/keys.ts'
-import { Spool } from '../../spool/spool.ts'
-import type { EventName } from '../../telemetry/events.ts'
+import { nodeFileSystem } from '../../segment/file-system.ts'
 import type { AppendOptions, AppendOutcome, Bus, BusHealth, BusRecord } from '../bus.ts'
-import { Drain } from './drain.ts'
-import { keyOf, toBusRecord, toSegmentRecord } from './spooled-record.ts'
+import { readBacklog } from './backlog.ts'
+import { Deliveries } from './deliveries.ts'
+import { failedOutcomes } from './drain.ts'
+import type { Level } from './level.ts'
+import type { SpooledBusConfig, SpooledBusOptions, SpoolPace, SpoolStatus } from './settings.ts'
+import { diskErrorOf, lateError, mistakeIn } from './spool-errors.ts'
+import { SpoolFolder } from './spool-folder.ts'
+import { SpoolLog } from './spool-log.ts'
+import { keyOf, partsOf } from './spooled-record.ts'
 
-export interface SpooledBusConfig {
-  /** Absolute. */
-  readonly directory: string
-  readonly bytesMax: number
-  /** Milliseconds that the bus is given before a record is spooled. */
-  readonly afterMs: number
-  readonly drainBytesPerSecond: number
-  /** Milliseconds in which an append settles, spooled or not. */
-  readonly appendMs: number
-  readonly diskReserveBytes: number
-  readonly segmentBytes: number
-}
-
-/** Keeps the books of what is spooled. Each is told of a record of any topic. */
-export interface SpoolAccounts {
-  /** It is durable in the spool, and its sender is told so. */
-  spooled(record: BusRecord): void
-  /** It is in the spool without having been `spooled`: from an earlier run, or its sender was told otherwise. */
-  adopted(record: BusRecord): void
-  /** It was in the spool and is on the bus. */
-  delivered(record: BusRecord): void
-}
-
-export interface SpooledBusLogger {
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
-}
-
-export interface SpooledBusOptions {
-  readonly log: SpooledBusLogger
-  readonly accounts: SpoolAccounts
-  /**
-   * The bus refuses a spooled record for good. Undefined: it was taken care of, the books too. Otherwise it stays in the
-   * spool and is tried again.
-   */
-  readonly refused: (record: BusRecord, outcome: GuidepostError) => Promise<GuidepostError | undefined>
-  /** A rare event, to be counted. */
-  readonly onEvent?: (name: EventName) => void
-  /** The machine's unless given. */
-  readonly fs?: FileSystem
-  /** Names in memory; see `spoolKeysMax`. */
-  readonly keysMax?: number
+const pace: SpoolPace = {
+  retryMsMax: limits.spoolRetryMsMax,
+  parkMs: limits.spoolParkMs,
+  parkedMsMax: limits.spoolParkedMsMax,
 }
 
 interface Held {
@@ -93,32 +63,38 @@ export class SpooledBus implements Bus {
   readonly #bus: Bus
   readonly #config: SpooledBusConfig
   readonly #options: SpooledBusOptions
-  readonly #keys: SpoolKeys
+  readonly #keysMax: number
+  readonly #log: SpoolLog
   readonly #direct: AppendOptions
   /** What failed on the bus during a call, on its way into the spool. */
   readonly #caught = new Map<BusRecord, Promise<AppendOutcome[]>>()
-  #spool: Spool | undefined
-  #drain: Drain | undefined
+  /** Undefined while there is no disk. */
+  #folder: SpoolFolder | undefined
+  #deliveries: Deliveries | undefined
+  #opening: Promise<GuidepostError | undefined> | undefined
+  /** Why there is none. */
+  #unavailable: GuidepostError | undefined
   #isOpen = false
+  #isClosed = false
   /** Until it is known what an earlier run left, everything goes behind it. */
   #isScanning = false
   #scan: Promise<void> = Promise.resolve()
   #directCalls = 0
-  #storeCalls = 0
   #idle: (() => void)[] = []
+  /** Records that the bus has stored. */
+  #storedCount = 0
   #timer: NodeJS.Timeout | undefined
   /** Calls that wait for the end of the spool, and until when; see `#handOver`. */
   readonly #held: Held[] = []
   #handOverTimer: NodeJS.Timeout | undefined
-  #isSpooling = false
-  #stuckReason = ''
 
   constructor(bus: Bus, config: SpooledBusConfig, options: SpooledBusOptions) {
     this.url = bus.url
     this.#bus = bus
     this.#config = config
     this.#options = options
-    this.#keys = new SpoolKeys(options.keysMax ?? limits.spoolKeysMax)
+    this.#keysMax = options.keysMax ?? limits.spoolKeysMax
+    this.#log = new SpoolLog(options.log, (name) => options.onEvent?.(name))
     this.#direct = { deadlineMs: config.afterMs, failed: (record) => this.#catch(record) }
   }
 
@@ -128,59 +104,67 @@ export class SpooledBus implements Bus {
 
   /** Bytes of the spool's files. */
   get spoolBytes(): number {
-    return this.#spool?.bytes ?? 0
+    return this.#folder?.bytes ?? 0
   }
 
   /** Records that are spooled and not delivered. */
   get spooledRecords(): number {
-    return this.#keys.records
+    return this.#folder?.records ?? 0
   }
 
+  /** Items that are spooled, and wait because the bus takes others and not them. */
+  get parkedItems(): number {
+    return this.#folder?.parkedItems ?? 0
+  }
+
+  status(): SpoolStatus {
+    const folder = this.#folder
+    const { directory, bytesMax } = this.#config
+    return {
+      directory: folder?.directory ?? directory,
+      bytes: this.spoolBytes,
+      bytesMax,
+      records: this.spooledRecords,
+      parkedRecords: folder?.parkedRecords ?? 0,
+      cursor: folder?.main.spool.cursor ?? 0,
+      adopted: folder?.adopted.length ?? 0,
+      problem: this.#problem?.message ?? '',
+    }
+  }
+
+  /** Throws GP_CONFIG when another process has the folder, or the path cannot be a folder; and as the bus inside. */
   async start(): Promise<void> {
-    const spool = await this.#open()
-    this.#spool = spool
-    const { bus, refused, delivered } = this.#drainParts()
-    this.#drain = new Drain({
-      spool,
-      bus,
-      bytesPerSecond: this.#config.drainBytesPerSecond,
-      ownFrom: spool.end,
-      delivered,
-      refused,
-      handOver: (isNear) => this.#handOver(isNear),
-      caughtUp: (end) => this.#caughtUp(end),
-      unknown: (path) => {
-        this.#event('spool_unknown_record')
-        this.#options.log.error({ file: path }, 'A record of the spool is of no known kind and is set aside')
-      },
-      stuck: (reason) => this.#stuck(reason),
-    })
+    const problem = await within(limits.logStartMsMax, this.#open(), lateError(this.#config.directory))
+    const mistake = problem === undefined ? undefined : mistakeIn(problem)
+    if (mistake !== undefined) throw mistake
+    if (problem !== undefined) this.#isUnavailable(problem)
     try {
       await this.#bus.start()
     } catch (error) {
-      await spool.close(limits.logPollMs)
+      await this.#folder?.close(limits.logPollMs)
+      this.#isClosed = true
       throw error
     }
     this.#isOpen = true
-    this.#isScanning = spool.cursor < spool.end
-    this.#scan = this.#isScanning ? this.#readBacklog(spool) : Promise.resolve(this.#drain.start())
-    this.#timer = setInterval(() => void this.#spool?.probe(), limits.logPollMs).unref()
+    if (this.#folder !== undefined) this.#begin(this.#folder)
+    this.#timer = setInterval(() => this.#probe(), limits.logPollMs).unref()
   }
 
   append(records: readonly BusRecord[], options?: AppendOptions): Promise<AppendOutcome[]> {
-    if (!this.#isOpen) return Promise.resolve(records.map(() => notOpenError()))
-    const isHeld = this.#held.length > 0 || (this.#handOverTimer !== undefined && this.#isBehind(records))
+    if (!this.#isOpen) return Promise.resolve(failedWith(records, notOpenError()))
+    const isHeld = this.#held.length > 0 || (this.#handOverTimer !== undefined && this.#isHeldUp(records))
     if (isHeld) return new Promise((resolve) => this.#held.push({ records, options, resolve }))
-    const isPassedBy = this.#isScanning || (this.#directCalls === 0 && !this.#bus.health().up)
-    if (isPassedBy) return this.#storeAll(records, options)
-    return this.#keys.records === 0 ? this.#send(records, options) : this.#share(records, options)
+    if (this.#isScanning) return this.#storeAll(records, options)
+    const folder = this.#folder
+    const isEmpty = folder === undefined || folder.records === 0
+    return isEmpty ? this.#send(records, options) : this.#share(folder, records, options)
   }
 
   health(): BusHealth {
     if (!this.#isOpen) return { up: false, reason: 'the bus is not open' }
     const health = this.#bus.health()
     if (health.up) return health
-    const problem = this.#spool?.problem
+    const problem = this.#problem
     if (problem === undefined) return { up: true, reason: '' }
     return { up: false, reason: `${health.reason}; and ${problem.message}` }
   }
@@ -189,59 +173,104 @@ export class SpooledBus implements Bus {
     const endMs = performance.now() + deadlineMs
     this.#handOver(false)
     this.#isOpen = false
+    this.#isClosed = true
     clearInterval(this.#timer)
     // The bus gives up what it cannot finish; that is caught and spooled.
-    const stopping = this.#scan.then(() => this.#drain?.stop())
+    const stopping = this.#scan.then(() => this.#deliveries?.stop())
     await this.#bus.close(deadlineMs)
     const left = (): number => Math.max(limits.logPollMs, endMs - performance.now())
     await within(left(), Promise.all([stopping, this.#settled()]))
-    await this.#spool?.close(left())
+    await this.#folder?.close(left())
   }
 
-  async #open(): Promise<Spool> {
-    const { directory, bytesMax, diskReserveBytes, segmentBytes, appendMs } = this.#config
-    const { fs, log } = this.#options
+  /** Why the spool takes nothing now. */
+  get #problem(): GuidepostError | undefined {
+    return this.#folder === undefined
+      ? (this.#unavailable ?? notOpenError())
+      : this.#folder.main.spool.problem
+  }
+
+  /** Settles with why it could not be opened. One that hangs is not tried twice: when it ends at last, that counts. */
+  #open(): Promise<GuidepostError | undefined> {
+    this.#opening ??= this.#openOnce().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #openOnce(): Promise<GuidepostError | undefined> {
+    const { directory, worker, bytesMax, diskReserveBytes, segmentBytes, appendMs } = this.#config
+    const { fs = nodeFileSystem } = this.#options
     try {
-      return await Spool.open({
-        ...{ directory, bytesMax, diskReserveBytes, segmentBytes, stallMs: appendMs },
-        ...(fs === undefined ? {} : { fs }),
-        onEvent: (event) => this.#tell(event),
-        onCursorProblem: (text) => {
-          this.#event('spool_cursor')
-          log.warn({ directory }, `The spool may deliver records twice: ${text}`)
-        },
+      const folder = await SpoolFolder.open({
+        ...{ directory, worker, bytesMax, diskReserveBytes, segmentBytes, stallMs: appendMs, fs },
+        onEvent: (event) => this.#log.segment(event),
+        onCursorProblem: (text) => this.#log.cursorProblem(directory, text),
+        onNotAdopted: (orphan, reason) => this.#log.notAdopted(orphan, reason),
       })
+      await this.#use(folder)
+      return undefined
     } catch (error) {
-      if (error instanceof GuidepostError) throw error
-      const code = fileErrorCode(error)
-      const text =
-        `The spool ${directory} cannot be opened (${code}): give this process the right to write there, set ` +
-        'spool.directory to a folder on a disk, or switch it off with spool.enabled: false'
-      throw permanent('GP_CONFIG', text, error)
+      return diskErrorOf(directory, error)
     }
   }
 
-  #drainParts(): {
-    bus: Bus
-    refused: SpooledBusOptions['refused']
-    delivered: (record: BusRecord) => void
-  } {
-    const { accounts, refused } = this.#options
-    return {
-      bus: this.#bus,
-      delivered: (record) => {
-        this.#stuckReason = ''
-        this.#keys.remove(keyOf(record))
-        accounts.delivered(record)
-        if (this.#keys.records === 0) this.#handOver(false)
-      },
-      refused: async (record, outcome) => {
-        const failure = await refused(record, outcome)
-        if (failure === undefined) this.#keys.remove(keyOf(record))
-        if (this.#keys.records === 0) this.#handOver(false)
-        return failure
-      },
+  async #use(folder: SpoolFolder): Promise<void> {
+    if (this.#isClosed) {
+      await folder.close(limits.logPollMs)
+      return
     }
+    this.#folder = folder
+    this.#log.available(folder.directory)
+    if (this.#isOpen) this.#begin(folder)
+  }
+
+  #isUnavailable(problem: GuidepostError): void {
+    this.#unavailable = problem
+    this.#log.unavailable(this.#config.directory, problem)
+  }
+
+  /** Reads what an earlier run left, then delivers. */
+  #begin(folder: SpoolFolder): void {
+    const deliveries = this.#makeDeliveries(folder)
+    this.#deliveries = deliveries
+    const left = [...folder.levels].map((level) => ({ level, end: level.spool.end }))
+    this.#isScanning = left.some(({ level, end }) => level.spool.cursor < end)
+    this.#scan = this.#isScanning
+      ? this.#readBacklog(folder, left, deliveries)
+      : Promise.resolve(deliveries.start())
+  }
+
+  #makeDeliveries(folder: SpoolFolder): Deliveries {
+    const { accounts, refused } = this.#options
+    return new Deliveries({
+      folder,
+      bytesPerSecond: this.#config.drainBytesPerSecond,
+      pace: this.#options.pace ?? pace,
+      outlet: {
+        append: (records) => this.#deliver(records),
+        isUsable: () => isUsable(this.#bus.health()),
+        storedCount: () => this.#storedCount,
+      },
+      isBusUp: () => this.#bus.health().up,
+      delivered: (record) => {
+        this.#log.moves()
+        accounts.delivered(record)
+      },
+      refused,
+      handOver: (isNear) => this.#handOver(isNear),
+      caughtUp: () => this.#log.caughtUp(folder.directory, folder.records, folder.parkedRecords),
+      missing: (level) => this.#missing(level),
+      parked: (reason) => this.#log.parked(folder.directory, reason),
+      unknown: (path) => this.#log.unknown(path),
+      stuck: (reason) => this.#log.stuck(folder.directory, reason),
+    })
+  }
+
+  async #deliver(records: readonly BusRecord[]): Promise<AppendOutcome[]> {
+    const outcomes = await this.#bus.append(records).catch((error: unknown) => failedOutcomes(records, error))
+    for (const outcome of outcomes) if (outcome === undefined) this.#storedCount += 1
+    return outcomes
   }
 
   /** Straight to the bus; what fails there and may be retried is caught. */
@@ -256,7 +285,9 @@ export class SpooledBus implements Bus {
     }
     // A bus that does not say at once what failed says it now; in their order, before anything else comes.
     for (const [index, record] of records.entries()) {
-      if (outcomes[index]?.canRetry === true && !this.#caught.has(record)) this.#catch(record)
+      const outcome = outcomes[index]
+      if (outcome === undefined) this.#storedCount += 1
+      else if (outcome.canRetry && !this.#caught.has(record)) this.#catch(record)
     }
     for (const [index, record] of records.entries()) {
       if (outcomes[index]?.canRetry !== true) continue
@@ -269,11 +300,15 @@ export class SpooledBus implements Bus {
   }
 
   /** Some of the keys have spooled records: their records go behind, the others directly. */
-  async #share(records: readonly BusRecord[], options: AppendOptions | undefined): Promise<AppendOutcome[]> {
+  async #share(
+    folder: SpoolFolder,
+    records: readonly BusRecord[],
+    options: AppendOptions | undefined,
+  ): Promise<AppendOutcome[]> {
     const behind: BusRecord[] = []
     const direct: BusRecord[] = []
     const isBehind = records.map((record) => {
-      const found = this.#keys.has(keyOf(record))
+      const found = folder.has(keyOf(record))
       ;(found ? behind : direct).push(record)
       return found
     })
@@ -303,33 +338,29 @@ export class SpooledBus implements Bus {
 
   /** Puts records into the spool's queue before it returns; settles when they are durable. Never rejects. */
   async #store(records: readonly BusRecord[]): Promise<AppendOutcome[]> {
-    const refusals = records.map((record) => this.#refusal(record))
+    const folder = this.#folder
+    if (folder === undefined) return failedWith(records, this.#unavailable ?? notOpenError())
+    const refusals = records.map((record) => this.#refusal(folder, record))
     const taken = records.filter((_, index) => refusals[index] === undefined)
-    for (const record of taken) this.#keys.add(keyOf(record))
-    const outcome = taken.length === 0 ? undefined : await this.#write(taken)
+    const outcome = taken.length === 0 ? undefined : await this.#write(folder, taken)
     return refusals.map((refusal) => refusal ?? outcome)
   }
 
-  #refusal(record: BusRecord): GuidepostError | undefined {
+  #refusal(folder: SpoolFolder, record: BusRecord): GuidepostError | undefined {
     const bytesMax = this.recordBytesMax
     if (record.value.length > bytesMax) {
       const text = `a record of ${record.value.length} bytes is over the ${bytesMax} that the bus takes`
       return permanent('GP_RECORD_TOO_LARGE', text)
     }
-    if (this.#keys.fits(keyOf(record))) return undefined
+    if (folder.fits(keyOf(record), this.#keysMax)) return undefined
     const text = `the spool holds records of ${limits.spoolKeysMax} guids and senders, and takes no further ones`
     return retryable('GP_OVERLOADED', text)
   }
 
-  async #write(records: readonly BusRecord[]): Promise<AppendOutcome> {
-    const spool = this.#spool
-    if (spool === undefined) return notOpenError()
+  async #write(folder: SpoolFolder, records: readonly BusRecord[]): Promise<AppendOutcome> {
     let isLate = false
-    this.#storeCalls += 1
-    const written = spool.append(records.map(toSegmentRecord)).then((outcome) => {
-      this.#storeCalls -= 1
-      this.#stored(records, outcome, isLate)
-      if (this.#storeCalls === 0) this.#tellIdle()
+    const written = folder.main.store(records).then((outcome) => {
+      if (outcome === undefined) this.#stored(folder, records, isLate)
       return outcome
     })
     const { afterMs, appendMs } = this.#config
@@ -339,60 +370,45 @@ export class SpooledBus implements Bus {
     return outcome
   }
 
-  #stored(records: readonly BusRecord[], outcome: AppendOutcome, isLate: boolean): void {
-    const { accounts, log } = this.#options
-    if (outcome !== undefined) {
-      for (const record of records) this.#keys.remove(keyOf(record))
-      return
-    }
+  #stored(folder: SpoolFolder, records: readonly BusRecord[], isLate: boolean): void {
+    const { accounts } = this.#options
     for (const record of records) {
       if (isLate) accounts.adopted(record)
       else accounts.spooled(record)
     }
-    this.#drain?.wake()
-    if (this.#isSpooling) return
-    this.#isSpooling = true
-    this.#event('spool_begun')
-    const { directory } = this.#config
-    const reason = this.#bus.health().reason
-    log.warn({ directory, reason }, 'the bus does not take everything: what it does not take is spooled')
+    this.#deliveries?.wake()
+    this.#log.spooled(folder.directory, this.#bus.health().reason)
   }
 
   /** Which keys an earlier run left behind. Nothing is delivered before all are known. */
-  async #readBacklog(spool: Spool): Promise<void> {
-    const { log, accounts } = this.#options
-    const { directory } = this.#config
-    const end = spool.end
-    log.info({ directory, bytes: spool.bytes }, 'the spool holds records of an earlier run')
-    this.#isSpooling = true
-    let from = spool.cursor
-    while (this.#isOpen) {
-      const reader = await spool.reader(from)
-      try {
-        for (let next = await reader.next(); next !== undefined; next = await reader.next()) {
-          if (next.offset >= end || !this.#isOpen) break
-          from = next.offset + 1
-          const record = toBusRecord(next, false)
-          if (record === undefined) continue
-          this.#keys.add(keyOf(record))
-          accounts.adopted(record)
-        }
-        break
-      } catch (error) {
-        this.#stuck(error instanceof Error ? error.message : String(error))
-        await new Promise((resolve) => setTimeout(resolve, limits.logPollMs))
-      } finally {
-        await reader.close()
-      }
+  async #readBacklog(
+    folder: SpoolFolder,
+    left: readonly { readonly level: Level; readonly end: number }[],
+    deliveries: Deliveries,
+  ): Promise<void> {
+    const { directory } = folder
+    this.#log.foundBacklog(directory, folder.bytes)
+    for (const { level, end } of left) {
+      await readBacklog(level, end, {
+        isOpen: () => this.#isOpen,
+        found: (record) => this.#options.accounts.adopted(record),
+        stuck: (reason) => this.#log.stuck(directory, reason),
+      })
     }
     if (!this.#isOpen) return
-    log.info({ directory, records: this.#keys.records }, 'what an earlier run left in the spool is known')
+    this.#log.knowsBacklog(directory, folder.records)
     this.#isScanning = false
-    this.#drain?.start()
+    deliveries.start()
   }
 
-  #isBehind(records: readonly BusRecord[]): boolean {
-    return this.#keys.records > 0 && records.some((record) => this.#keys.has(keyOf(record)))
+  /** Whether one of these would go behind what is on its way; what goes behind parked records is not waited for. */
+  #isHeldUp(records: readonly BusRecord[]): boolean {
+    const folder = this.#folder
+    if (folder === undefined) return false
+    return records.some((record) => {
+      const key = keyOf(record)
+      return folder.main.keys.has(key) && !folder.isParked(key)
+    })
   }
 
   /**
@@ -411,49 +427,25 @@ export class SpooledBus implements Bus {
     }
   }
 
-  #caughtUp(end: number): void {
-    // While something is being written, or was since, what is missing may be that.
-    if (this.#storeCalls > 0 || this.#spool?.end !== end) return
-    const { log } = this.#options
-    const { directory } = this.#config
-    if (this.#keys.records > 0) {
-      this.#event('spool_records_missing')
-      const fields = { directory, records: this.#keys.records }
-      log.error(fields, 'Records of the spool could not be read; see its folder quarantine')
-      this.#keys.clear()
+  #missing({ spool, keys }: Level): void {
+    this.#log.missing(spool.directory, keys.records, keys.items)
+    for (const [key, items] of keys.takeAll()) this.#options.accounts.damaged({ ...partsOf(key), items })
+  }
+
+  #probe(): void {
+    if (this.#folder === undefined) {
+      void this.#open().then((problem) => {
+        if (problem !== undefined) this.#isUnavailable(problem)
+      })
+      return
     }
-    if (!this.#isSpooling) return
-    this.#isSpooling = false
-    this.#event('spool_emptied')
-    log.info({ directory }, 'the spool is empty: everything in it is on the bus')
-  }
-
-  #stuck(reason: string): void {
-    if (this.#stuckReason === reason) return
-    this.#stuckReason = reason
-    this.#event('spool_stuck')
-    const { directory } = this.#config
-    this.#options.log.error({ directory, reason }, 'The spool is not delivered; nothing in it is given up')
-  }
-
-  #tell(event: SegmentEvent): void {
-    this.#event(event.kind)
-    const { log } = this.#options
-    const text = `The spool: ${event.kind.replaceAll('_', ' ')}`
-    if (event.kind === 'disk_recovered') log.info(event, text)
-    else if (event.kind === 'torn_tail') log.warn(event, text)
-    else log.error(event, text)
-  }
-
-  #event(name: EventName): void {
-    this.#options.onEvent?.(name)
+    for (const { spool } of this.#folder.levels) void spool.probe()
   }
 
   /** Settles when no append is under way. */
   async #settled(): Promise<void> {
-    while (this.#directCalls > 0 || this.#storeCalls > 0) {
-      await new Promise<void>((resolve) => this.#idle.push(resolve))
-    }
+    while (this.#directCalls > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    await this.#folder?.main.settled()
   }
 
   #tellIdle(): void {
@@ -470,6 +462,15 @@ async function within<T>(ms: number, work: Promise<T>, late?: T): Promise<T | un
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Whether it takes anything. */
+function isUsable({ up, takesSome }: BusHealth): boolean {
+  return up || takesSome === true
+}
+
+function failedWith(records: readonly BusRecord[], outcome: GuidepostError): AppendOutcome[] {
+  return records.map(() => outcome)
 }
 
 function notOpenError(): GuidepostError {

@@ -30,6 +30,16 @@ export function keyOf({ topic, guid, sender }: BusRecord): string {
   return `${topic}\0${guid}\0${sender}`
 }
 
+/** In whose books its items are; `partsOf` takes it apart. */
+export function accountOf({ topic, guid, receiver = '' }: BusRecord): string {
+  return `${topic}\0${guid}\0${receiver}`
+}
+
+export function partsOf(account: string): Pick<BusRecord, 'topic' | 'guid' | 'receiver'> {
+  const [topic = '', guid = '', receiver = ''] = account.split('\0')
+  return { topic: isTopic(topic) ? topic : 'dead_letters', guid, ...(receiver !== '' && { receiver }) }
+}
+
 /** The value is borrowed. */
 export function toSegmentRecord(record: BusRecord): SegmentRecord {
   const { guid, encoding, items, batchId, receivedAtMs, value, topic, sender, receiver } = record

@@ -155,7 +155,7 @@ test('an unreadable cursor delivers again what is there, under the same batch id
   const records = [record(), record()]
   assert.deepEqual(await first.bus.append(records), [undefined, undefined])
   await first.bus.close(1_000)
-  fs.put(`${directory}/cursor`, Buffer.from('guidepost spool cursor 1\noffset 7\ncrc32c 00000000\n'))
+  fs.put(`${directory}/worker-1/cursor`, Buffer.from('guidepost spool cursor 1\noffset 7\ncrc32c 00000000\n'))
   const memory = new MemoryBus()
   const second = spooledBus(memory, { directory }, { fs })
   await second.bus.start()

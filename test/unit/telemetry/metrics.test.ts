@@ -17,7 +17,7 @@ test('what is counted is shown', async () => {
   metrics.setInflightBytes(() => inflightBytes)
   metrics.setBusHealth(() => ({ up }))
   metrics.setReady(() => up)
-  metrics.setSpoolBytes(() => 7, 9)
+  metrics.setSpool({ bytes: () => 7, bytesMax: 9, parkedItems: () => 3 })
   metrics.requestSeconds('remote_write', 204, 0.02)
   metrics.requestSeconds('remote_write', 204, 0.3)
   metrics.publishSeconds('prometheus_metrics', 0.004)
