@@ -240,8 +240,11 @@ export const limits = {
   spoolParkedShare: 0.25,
   /** Milliseconds between two such looks at all of them, doubling from `spoolRetryMsMax`. */
   spoolParkedMsMax: 30_000,
-  /** Parts of `spool.bytesMax` that a segment of the spool is at most. Two segments' worth are kept free for parking. */
+  /** Share of `diskReserveBytes` that moves of parked records leave free. */
+  spoolParkedReserve: 1 / 16,
+  /** Parts of `spool.bytesMax` that a segment of the spool is at most, and how many are kept free for parking. */
   spoolSegmentsMin: 16,
+  spoolSegmentsKept: 3,
   /** Milliseconds after which the place up to which the spool is delivered is written down again. */
   spoolCursorMs: 250,
   /** Bytes of the file that says that place. */

@@ -33,6 +33,8 @@ export class Deliveries {
   readonly #main: Drain
   /** Of the parked or adopted level that is delivered now. */
   #side: Drain | undefined
+  /** Of the target, while the disk has no room for what is to go behind it. */
+  #relief: { readonly drain: Drain; readonly running: Promise<void> } | undefined
   #isStopped = false
   #wakeSide: () => void = () => undefined
   #running: Promise<unknown> = Promise.resolve()
@@ -57,6 +59,7 @@ export class Deliveries {
     this.#isStopped = true
     this.#main.stop()
     this.#side?.stop()
+    this.#relief?.drain.stop()
     this.#wakeSide()
     await this.#running
   }
@@ -66,6 +69,7 @@ export class Deliveries {
     return new Drain({
       ...this.#settings,
       level: folder.main,
+      deliveryBytes: folder.deliveryBytes,
       pacer: this.#pacer,
       isBehind: (key) => folder.isParked(key),
       park: async (records, reason) => {
@@ -117,6 +121,10 @@ export class Deliveries {
     this.#side = drain
     await drain.run()
     this.#side = undefined
+    // Its level may be the next that is delivered.
+    const relief = this.#relief
+    relief?.drain.stop()
+    await relief?.running
   }
 
   #makeAdopted(level: Level): Drain {
@@ -124,6 +132,7 @@ export class Deliveries {
     return new Drain({
       ...this.#settings,
       level,
+      deliveryBytes: folder.deliveryBytes,
       pacer: this.#pacer,
       isBehind: (key) => folder.target?.keys.has(key) === true,
       park: (records) => this.#parkFromSide(records),
@@ -137,6 +146,7 @@ export class Deliveries {
     return new Drain({
       ...this.#settings,
       level,
+      deliveryBytes: folder.deliveryBytes,
       pacer: parkedPacer(this.#pacer, bytesPerSecond),
       isBehind: (key) => folder.target?.keys.has(key) === true,
       park: (records) => this.#parkFromSide(records),
@@ -169,13 +179,40 @@ export class Deliveries {
     )
   }
 
-  #parkFromSide(records: readonly BusRecord[]): Promise<AppendOutcome> {
+  async #parkFromSide(records: readonly BusRecord[]): Promise<AppendOutcome> {
     const { folder } = this.#settings
-    return this.#store(
+    const outcome = await this.#store(
       () => folder.target,
       () => folder.openTarget(),
       records,
     )
+    if (outcome !== undefined && folder.target !== undefined) this.#relieve(folder.target)
+    return outcome
+  }
+
+  /**
+   * What waits to be moved behind the target cannot be, so the target is delivered: without that, a disk that is full of
+   * what is parked would stay so for ever.
+   */
+  #relieve(target: Level): void {
+    if (this.#relief !== undefined || this.#isStopped) return
+    const drain = new Drain({
+      ...this.#settings,
+      level: target,
+      deliveryBytes: this.#settings.folder.deliveryBytes,
+      pacer: this.#pacer,
+      isBehind: () => false,
+      park: () => Promise.resolve(undefined),
+      mayPark: () => false,
+      caughtUp: (end) => {
+        this.#lookForMissing(target, end)
+        return true
+      },
+    })
+    const running = drain.run().finally(() => {
+      this.#relief = undefined
+    })
+    this.#relief = { drain, running }
   }
 
   /** `find` makes sure that there is a level, which `found` then gives. */

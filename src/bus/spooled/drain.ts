@@ -52,6 +52,8 @@ export interface Refused {
 
 export interface DrainSettings extends Delivering {
   readonly level: Level
+  /** Bytes of values that are held in memory at once; one record more. */
+  readonly deliveryBytes: number
   readonly pacer: Pacer
   /** Whether older records of this key lie elsewhere, so that one of this level has to go behind them. */
   readonly isBehind: (key: string) => boolean
@@ -83,6 +85,8 @@ export class Drain {
   #wake: () => void = () => undefined
   #hasNews = false
   #deliveredCount = 0
+  /** Since the cursor was last written. */
+  #movedBytes = 0
 
   constructor(settings: DrainSettings) {
     this.#settings = settings
@@ -149,7 +153,10 @@ export class Drain {
       handOver?.(isTried && delivery.end >= spool.end && outlet.isUsable())
       if (!(await this.#deliver(delivery))) return false
       handOver?.(false)
-      await spool.settle(false)
+      // What was moved takes room twice until then.
+      const isDue = this.#movedBytes >= this.#settings.deliveryBytes
+      if (isDue) this.#movedBytes = 0
+      await spool.settle(isDue)
       await this.#pauseUntil(pacer.next(delivery.bytes, this.#deliveredCount > count, startMs))
     }
     return false
@@ -157,11 +164,11 @@ export class Drain {
 
   /** Undefined at the end of what is durable. */
   async #read(reader: SegmentReader): Promise<Delivery | undefined> {
-    const { level, unknown } = this.#settings
+    const { level, unknown, deliveryBytes } = this.#settings
     const spooled: Spooled[] = []
     let bytes = 0
     let end: number | undefined
-    while (bytes < limits.spoolDeliveryBytes && spooled.length < limits.spoolDeliveryRecords) {
+    while (bytes < deliveryBytes && spooled.length < limits.spoolDeliveryRecords) {
       const parsed = await reader.next()
       if (parsed === undefined) break
       end = parsed.offset + 1
@@ -216,7 +223,10 @@ export class Drain {
       stuck(failure.message)
       return parking
     }
-    for (const record of records) level.left(record)
+    for (const record of records) {
+      level.left(record)
+      this.#movedBytes += record.value.length
+    }
     return []
   }
 

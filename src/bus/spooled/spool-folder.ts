@@ -86,6 +86,11 @@ export class SpoolFolder {
     return this.#main
   }
 
+  /** What is read at once to be delivered: moved as a whole, it is to fit a segment. */
+  get deliveryBytes(): number {
+    return Math.min(limits.spoolDeliveryBytes, this.#segmentBytes)
+  }
+
   get levels(): Iterable<Level> {
     return this.#all
   }
@@ -184,7 +189,7 @@ export class SpoolFolder {
   async #open(): Promise<void> {
     const { directory, worker } = this.#settings
     const own = join(directory, `worker-${worker.number}`)
-    this.#main = await this.#level(own, { bytesKept: 2 * this.#segmentBytes })
+    this.#main = await this.#level(own, { bytesKept: limits.spoolSegmentsKept * this.#segmentBytes })
     for (const number of await this.#parkedIn(own)) {
       this.#parkedNumber = number
       this.#parked.push(await this.#parkedLevel(own, number, this.#main.spool))
@@ -222,7 +227,13 @@ export class SpoolFolder {
 
   #parkedLevel(directory: string, number: number, within: Spool): Promise<Level> {
     const prefix = `parked-${number}`
-    return this.#level(join(directory, prefix), { within, quarantine: { directory, prefix: `${prefix}-` } })
+    // A move gives back what it takes, a segment later: it is not what a full spool or disk has to be kept from.
+    const bounds = {
+      bytesMax: Number.POSITIVE_INFINITY,
+      diskReserveBytes: this.#settings.diskReserveBytes * limits.spoolParkedReserve,
+    }
+    const quarantine = { directory, prefix: `${prefix}-` }
+    return this.#level(join(directory, prefix), { ...bounds, within, quarantine })
   }
 
   async #level(directory: string, more: Partial<SpoolSettings>): Promise<Level> {

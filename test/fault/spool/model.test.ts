@@ -95,7 +95,7 @@ class Model {
     this.#block()
     this.#made = spooledBus(
       this.#memory,
-      { directory, segmentBytes: 12_000, afterMs: 200, appendMs: 2_000 },
+      { directory, segmentBytes: 12_000, bytesMax: 150_000, afterMs: 200, appendMs: 2_000 },
       { fs: this.#fs, pace: { retryMsMax: 10, parkMs: 3, parkedMsMax: 20 } },
     )
     await this.#made.bus.start()
