@@ -125,6 +125,12 @@ const scenarios: readonly Scenario[] = [
     firing: ['GuidepostSpoolInUse', 'GuidepostSpoolStuck'],
   },
   {
+    name: 'a part of the spool that Kafka does not take while it takes the rest',
+    series: { [of('guidepost_spool_parked_items')]: '0x100 5x140' },
+    minutes: 112,
+    firing: ['GuidepostSpoolStuck'],
+  },
+  {
     name: 'overloaded',
     series: {
       [of('guidepost_refused_requests_total', 'receiver="otlp",reason="overloaded"')]: '0x100 0+5x140',
