@@ -2,9 +2,11 @@
  * The running gateway: what `guidepost run` starts, reloads and drains. Start order: bus, admin, listeners; a port that
  * answers is one that can serve. Drain order: readiness off, listeners, what is in flight, bus, admin.
  */
-import { type Admin, createAdmin } from './admin/admin.ts'
+import { type Admin, createAdmin, type Readiness } from './admin/admin.ts'
 import type { Bus, BusRecord } from './bus/bus.ts'
 import type { BusConfig, Config } from './config/config.ts'
+import { alone, type WorkerPlace } from './config/workers.ts'
+import { greet, tellListening } from './greeting.ts'
 import { limits } from './limits.ts'
 import { Listeners, type OpenPort, type Refusal } from './listeners.ts'
 import { Receivers, topicsOf } from './receivers/receivers.ts'
@@ -16,7 +18,7 @@ import { Shares } from './route/shares.ts'
 import { SpoolBooks } from './route/spool-books.ts'
 import { cutterOf } from './stamp/stampings.ts'
 import { type Logger, Throttled } from './telemetry/log.ts'
-import { Metrics } from './telemetry/metrics.ts'
+import { expositionOf, Metrics } from './telemetry/metrics.ts'
 import { Kernel } from './wire/kernel.ts'
 
 /** Loaded only when it is used: the Kafka clients are large. */
@@ -40,6 +42,7 @@ async function makeBus(whole: Config, log: Logger, metrics: Metrics): Promise<Bu
 export class Gateway {
   readonly #log: Logger
   readonly #throttled: Throttled
+  readonly #place: WorkerPlace
   readonly #metrics: Metrics
   readonly #budget: Budget
   readonly #shares: Shares
@@ -55,8 +58,10 @@ export class Gateway {
   #isListening = false
   #draining = false
 
-  constructor(config: Config, log: Logger) {
+  /** Of several workers, each has a gateway of its own; what is said once for all of them, the primary says. */
+  constructor(config: Config, log: Logger, place: WorkerPlace = alone) {
     this.#config = config
+    this.#place = place
     this.#log = log
     this.#throttled = new Throttled(log, limits.logThrottleMs)
     this.#metrics = new Metrics({ guidsMax: config.metrics.guidsMax })
@@ -80,7 +85,9 @@ export class Gateway {
       await this.#admin?.close()
       throw error
     }
-    this.#greet()
+    if (this.#place.count > 1) return
+    for (const open of this.ports) tellListening(this.#log, open)
+    greet(this.#log, { config, ports: this.ports, url: this.#bus.url, ...this.#bus.health() })
   }
 
   /** Takes over rules and limits; says what only a restart can change. */
@@ -96,7 +103,7 @@ export class Gateway {
         of.logging,
         topicsOf(of),
       ])
-    if (fixed(config) !== fixed(this.#config)) {
+    if (fixed(config) !== fixed(this.#config) && this.#place.number === 1) {
       this.#log.warn(
         'bus, workers, spool, listeners, admin, metrics, logging, and which receivers are on and what they write, keep their old configuration until a restart',
       )
@@ -141,7 +148,7 @@ export class Gateway {
     const deadLettered = (record: BusRecord, reason: string): void => this.#tellDeadLetter(record, reason)
     const spooled = new SpooledBus(
       bus,
-      { ...config.spool, worker: { number: 1, count: 1 }, appendMs, diskReserveBytes, segmentBytes },
+      { ...config.spool, worker: this.#place, appendMs, diskReserveBytes, segmentBytes },
       {
         log: this.#log,
         accounts: books,
@@ -186,7 +193,8 @@ export class Gateway {
     await receivers.start()
     this.#listeners = new Listeners({
       ...{ receivers, shares: this.#shares, failed },
-      isServing: () => this.#readiness().ok,
+      isServing: () => this.readiness().ok,
+      isShared: this.#place.count > 1,
       refused: (listener, reason, refusal, count) => this.#refused(listener, reason, refusal, count),
       warned: (listener, fields, message) =>
         this.#throttled.warn(`${listener} ${message}`, { listener, ...fields }, message),
@@ -205,23 +213,24 @@ export class Gateway {
   }
 
   async #listen(config: Config): Promise<void> {
-    if (config.admin !== undefined) {
+    if (config.admin !== undefined && this.#place.count === 1) {
       this.#admin = createAdmin({
         ...config.admin,
-        metrics: this.#metrics,
-        ready: () => this.#readiness(),
-        status: () => this.#status(),
+        exposition: () => expositionOf(this.#metrics.registry),
+        ready: () => this.readiness(),
+        status: () => this.status(),
         log: this.#log,
       })
       await this.#admin.listen()
-      this.#tellListening('admin', config.admin.host, this.#admin.address?.port ?? 0)
+      const port = this.#admin.address?.port ?? 0
+      tellListening(this.#log, { key: 'admin', host: config.admin.host, port })
     }
     await this.#listeners?.open(config)
     this.#isListening = true
-    for (const { key, host, port } of this.#ports) this.#tellListening(key, host, port)
   }
 
-  #readiness(): { ok: boolean; reasons: string[] } {
+  /** Whether senders should be sent here now. */
+  readiness(): Readiness {
     const reasons: string[] = []
     const { up, reason } = this.#bus.health()
     if (!this.#isListening) reasons.push('the gateway is starting: not all of its ports are open yet')
@@ -230,9 +239,10 @@ export class Gateway {
     return { ok: reasons.length === 0, reasons }
   }
 
-  #status(): Readonly<Record<string, unknown>> {
+  /** Facts for an operator. */
+  status(): Readonly<Record<string, unknown>> {
     return {
-      ...Object.fromEntries(this.#ports.map(({ key, host, port }) => [key, `${host}:${port}`])),
+      ...Object.fromEntries(this.ports.map(({ key, host, port }) => [key, `${host}:${port}`])),
       bus: this.#bus.url,
       ...this.#spoolStatus(),
       inflightBytes: this.#budget.bytes,
@@ -240,12 +250,14 @@ export class Gateway {
     }
   }
 
-  get #ports(): readonly OpenPort[] {
+  /** Those that are open. */
+  get ports(): readonly OpenPort[] {
     return this.#listeners?.ports ?? []
   }
 
-  #tellListening(listener: string, host: string, port: number): void {
-    this.#log.info({ listener, host, port }, 'listening')
+  /** What was counted so far. */
+  get metrics(): Metrics {
+    return this.#metrics
   }
 
   #tellDeadLetter(record: BusRecord, reason: string): void {
@@ -256,47 +268,4 @@ export class Gateway {
       'a record went to the dead letters',
     )
   }
-
-  #greet(): void {
-    const { up, reason } = this.#bus.health()
-    if (up) this.#log.info({ bus: this.#bus.url }, 'ready')
-    else
-      this.#log.warn({ bus: this.#bus.url, reason }, 'not ready: the bus is down; senders are told to wait')
-    for (const open of this.#ports) this.#log.info(greetings[open.key](addressOf(open)))
-    const http = this.#ports.find(({ key }) => key === 'http')
-    if (http === undefined || !this.#config.receivers.remoteWrite.enabled) return
-    const first = `npm run send-sample -- --url ${addressOf(http).url}/write`
-    this.#log.info(`a first sample: ${first}   read it back: npx guidepost tail`)
-  }
-}
-
-/** What a newcomer points at each port. */
-const greetings: Readonly<Record<OpenPort['key'], (at: Address) => string>> = {
-  http: ({ url }) => `remote write: ${url}/write   OTLP: ${url}`,
-  otlpGrpc: ({ url }) =>
-    `OTLP over gRPC: OTEL_EXPORTER_OTLP_ENDPOINT=${url} OTEL_EXPORTER_OTLP_PROTOCOL=grpc`,
-  otlpHttp: ({ url }) => `OTLP over HTTP: OTEL_EXPORTER_OTLP_ENDPOINT=${url}`,
-  jaegerGrpc: ({ authority }) => `Jaeger agents: --reporter.grpc.host-port=${authority}`,
-  jaegerHttp: ({ url }) => `Jaeger clients over HTTP: JAEGER_ENDPOINT=${url}/api/traces`,
-  jaegerCompact: ({ host, port }) =>
-    `Jaeger clients over UDP: JAEGER_AGENT_HOST=${host} JAEGER_AGENT_PORT=${port}`,
-  jaegerBinary: ({ host, port }) =>
-    `Jaeger clients over UDP, Node.js: JAEGER_AGENT_HOST=${host} JAEGER_AGENT_PORT=${port}`,
-  zipkinCompact: ({ host, port }) => `Zipkin's spans in compact Thrift over UDP: ${host}:${port}`,
-  jaegerSampling: ({ url }) => `sampling strategies: JAEGER_SAMPLING_ENDPOINT=${url}/sampling`,
-  zipkin: ({ url }) => `Zipkin: ${url}/api/v2/spans`,
-}
-
-/** How a port is reached from this machine. */
-interface Address {
-  readonly host: string
-  readonly port: number
-  readonly authority: string
-  readonly url: string
-}
-
-function addressOf({ host: bound, port }: OpenPort): Address {
-  const host = bound === '0.0.0.0' || bound === '::' ? '127.0.0.1' : bound
-  const authority = `${host}:${port}`
-  return { host, port, authority, url: `http://${authority}` }
 }

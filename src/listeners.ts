@@ -22,6 +22,8 @@ export interface ListenersOptions {
   readonly shares: Shares
   /** Whether requests can succeed now, for the gRPC health service. */
   readonly isServing: () => boolean
+  /** Other processes listen on the same ports. */
+  readonly isShared: boolean
   /**
    * Requests were refused before any receiver saw them, or datagrams lost; `refusal` is what the sender was told, where
    * it was told in words.
@@ -97,12 +99,17 @@ export class Listeners {
 
   /** Opens what the configuration switches on. Throws a coded error when a port cannot be had. */
   async open(config: Config): Promise<void> {
+    let before: Promise<unknown> = Promise.resolve()
     const opening = keys.flatMap((key) => {
       const at = config.listeners[key]
       if (at === undefined) return []
       const listener = this.#listenerOf(config, key, at)
       this.#listeners.push(listener)
-      return [{ key, host: at.host, port: listener.listen() }]
+      // Where the system chooses, processes that share their ports get the same ones only when they ask in the same order.
+      const isNext = this.#options.isShared && at.port === 0
+      const port = isNext ? before.then(() => listener.listen()) : listener.listen()
+      if (isNext) before = port.catch(() => undefined)
+      return [{ key, host: at.host, port }]
     })
     // All at once, since those of UDP wait for their thread; one that fails must not leave the others opening unseen.
     await Promise.allSettled(opening.map(({ port }) => port))
@@ -125,7 +132,7 @@ export class Listeners {
   }
 
   #listenerOf(config: Config, key: ListenerKey, { host, port, guid }: ListenerConfig): Listener {
-    const { receivers, shares, isServing, refused, warned, failed } = this.#options
+    const { receivers, shares, isServing, isShared, refused, warned, failed } = this.#options
     const [label, serviceOf] = table[key]
     const service = serviceOf(receivers)
     const { connections, requestMs, messageBytes } = config.limits
@@ -152,6 +159,7 @@ export class Listeners {
     return new UdpListener({
       ...common,
       ...service.udp,
+      isShared,
       bufferBytes: limits.udpReceiveBufferBytes,
       queueBytes: limits.udpQueueBytes,
       datagramBytesMax: limits.udpDatagramBytesMax,

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { limits } from '../limits.ts'
 import type { Logger } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import type { Exposition } from '../telemetry/metrics.ts'
 import { version } from '../telemetry/version.ts'
 import { listenError } from '../transport/listen-error.ts'
 
@@ -20,7 +20,8 @@ export interface AdminOptions {
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
-  readonly metrics: Metrics
+  /** What `/metrics` shows. */
+  readonly exposition: () => Promise<Exposition>
   /** Whether senders should be sent here now. */
   readonly ready: () => Readiness
   /** Facts for the status page, in the order in which they are shown: listeners, bus and so on. */
@@ -69,10 +70,10 @@ export function createAdmin(options: AdminOptions): Admin {
   }
 }
 
-function serve(server: FastifyInstance, { metrics, ready, status, log }: AdminOptions): void {
+function serve(server: FastifyInstance, { exposition, ready, status, log }: AdminOptions): void {
   server.get('/metrics', async (_request, reply) => {
-    const text = await metrics.registry.metrics()
-    return reply.header('content-type', metrics.registry.contentType).send(text)
+    const { text, contentType } = await exposition()
+    return reply.header('content-type', contentType).send(text)
   })
   // That this is answered says all: the process lives and its event loop turns.
   server.get('/healthz', (_request, reply) => reply.type(plain).send('ok\n'))

@@ -6,6 +6,15 @@ import type { Config } from './config.ts'
 import { reachOf } from './reach.ts'
 import type { Written } from './schema.ts'
 
+/** Which of the processes that share the ports this is, from 1. */
+export interface WorkerPlace {
+  readonly number: number
+  readonly count: number
+}
+
+/** The only one. */
+export const alone: WorkerPlace = { number: 1, count: 1 }
+
 type LargestRequest = 'bodyBytes' | 'inflatedBytes' | 'messageBytes'
 
 /** The bounds of a whole request that hold for what is on. */

@@ -35,6 +35,16 @@ class Children<Child> {
   }
 }
 
+/** What a scrape gets. */
+export interface Exposition {
+  readonly text: string
+  readonly contentType: string
+}
+
+export async function expositionOf(registry: Registry): Promise<Exposition> {
+  return { text: await registry.metrics(), contentType: registry.contentType }
+}
+
 export interface MetricsOptions {
   /** Guids that have series of their own (`metrics.guidsMax`). */
   readonly guidsMax: number

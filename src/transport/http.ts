@@ -289,7 +289,7 @@ function serve(
   handler: (request: IncomingMessage, response: ServerResponse) => void,
   options: HttpListenerOptions,
 ): Server {
-  const server: Server & { httpAllowHalfOpen?: boolean } = createServer(
+  const server: Server & { httpAllowHalfOpen?: boolean; dropMaxConnection?: boolean } = createServer(
     {
       headersTimeout: Math.min(limits.headersMsMax, options.requestMs),
       requestTimeout: options.requestMs,
@@ -304,6 +304,8 @@ function serve(
   // Bounded by bytes alone: by number, the last headers would be dropped in silence, and a proxy adds its guid last.
   server.maxHeadersCount = 0
   server.maxConnections = options.connections
+  // Without it, workers that are all full would hand a connection to each other for ever.
+  server.dropMaxConnection = true
   server.on('drop', () => options.refused('connections'))
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     continues.set(request, () => response.writeContinue())

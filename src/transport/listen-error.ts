@@ -15,6 +15,12 @@ export function listenError(error: NodeJS.ErrnoException, host: string, port: nu
         `${host}:${port} may not be used by this user; move ${block}.port above 1023`,
         error,
       )
+    case 'ENOTSUP':
+      return permanent(
+        'GP_CONFIG',
+        `this system cannot share UDP port ${port} among several workers; set workers: 1, or ${block}: off`,
+        error,
+      )
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

@@ -121,6 +121,7 @@ export class GatewayFixture {
     })
     this.#listeners = new Listeners({
       ...{ receivers: this.#receivers, shares },
+      isShared: false,
       isServing: () => bus.isUp,
       refused: (listener, reason, _error, count) => metrics.refusedRequest(listener, reason, count),
       warned: () => undefined,

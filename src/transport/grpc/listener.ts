@@ -138,8 +138,10 @@ export class GrpcListener {
   }
 
   async #listen(host: string, port: number): Promise<number> {
-    const server = createServer(serverOptions)
+    const server: Http2Server & { dropMaxConnection?: boolean } = createServer(serverOptions)
     server.maxConnections = this.#connections
+    // Without it, workers that are all full would hand a connection to each other for ever.
+    server.dropMaxConnection = true
     server.on('drop', () => this.#options.refused('connections'))
     server.prependListener('connection', (socket: Socket) => this.#keep(socket))
     server.on('session', (session: KnownSession) => this.#begin(session))

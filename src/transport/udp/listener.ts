@@ -28,6 +28,8 @@ export interface UdpListenerOptions {
   readonly host: string
   /** 0: any that is free. */
   readonly port: number
+  /** Other processes read the same port: the system gives each sender to one of them. */
+  readonly isShared?: boolean
   readonly guid: string | undefined
   /** The receive buffer that the system is asked for, SO_RCVBUF. */
   readonly bufferBytes: number
@@ -134,13 +136,13 @@ export class UdpListener {
 
   /** Resolves when the thread reads the port, rejects when it cannot. */
   async #open(): Promise<OpenedPort> {
-    const { host, bufferBytes, datagramBytesMax } = this.#options
+    const { host, bufferBytes, datagramBytesMax, isShared = false } = this.#options
     if (this.#addresses.length === 0) {
       const found = await lookup(host, { all: true })
       this.#addresses = host === 'localhost' ? found : found.slice(0, 1)
     }
     const start: PortStart = {
-      ...{ memory: this.#memory, addresses: this.#addresses, port: this.#port },
+      ...{ memory: this.#memory, addresses: this.#addresses, port: this.#port, isShared },
       ...{ bufferBytes, datagramBytesMax, needsPeer: this.#needsPeer },
     }
     const reading = openInThread(start, {

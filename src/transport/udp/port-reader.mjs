@@ -130,7 +130,10 @@ export class PortReader {
     let { port } = this.#start
     let bufferBytes = Number.POSITIVE_INFINITY
     for (const { address, family } of this.#start.addresses) {
-      const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4' })
+      const socket = createSocket({
+        type: family === 6 ? 'udp6' : 'udp4',
+        reusePort: this.#start.isShared,
+      })
       /** @type {Bound} */
       const bound = { socket, known: undefined, drops: 0, passedBytes: 0 }
       socket.on('message', (bytes, { address }) => this.#onMessage(bound, bytes, address))

@@ -24,6 +24,8 @@ export interface PortStart {
   readonly addresses: readonly { readonly address: string; readonly family: number }[]
   /** 0: any, and the same for all addresses. */
   readonly port: number
+  /** Whether other processes may read the same port (SO_REUSEPORT). */
+  readonly isShared: boolean
   readonly bufferBytes: number
   readonly datagramBytesMax: number
   readonly needsPeer: boolean

@@ -7,7 +7,7 @@ import { type Admin, createAdmin, type Readiness } from '../../../src/admin/admi
 import { GuidepostError } from '../../../src/errors.ts'
 import { limits } from '../../../src/limits.ts'
 import { createLogger } from '../../../src/telemetry/log.ts'
-import { Metrics } from '../../../src/telemetry/metrics.ts'
+import { expositionOf, Metrics } from '../../../src/telemetry/metrics.ts'
 
 const log = createLogger({ level: 'fatal', format: 'json' }, new PassThrough())
 
@@ -24,7 +24,7 @@ async function serve(t: TestContext): Promise<Served> {
   const admin = createAdmin({
     host: '127.0.0.1',
     port: 0,
-    metrics,
+    exposition: () => expositionOf(metrics.registry),
     ready: () => served.readiness,
     status: () => ({ bus: 'log:./data', listeners: { http: '127.0.0.1:10000' } }),
     log,
@@ -100,7 +100,14 @@ test('a port that is taken is named together with the option', async (t) => {
   const status = () => ({})
   const ready = () => ({ ok: true, reasons: [] })
   const metrics = new Metrics({ guidsMax: 1, runtime: false })
-  const admin = createAdmin({ host: '127.0.0.1', port, metrics, ready, status, log })
+  const admin = createAdmin({
+    host: '127.0.0.1',
+    port,
+    exposition: () => expositionOf(metrics.registry),
+    ready,
+    status,
+    log,
+  })
   t.after(() => admin.close())
   await assert.rejects(admin.listen(), (error) => {
     assert.ok(error instanceof GuidepostError)

@@ -30,7 +30,7 @@ async function reading(t: TestContext, port = 0): Promise<Reading> {
   const words: PortWord[] = []
   const start = {
     ...{ memory, addresses: [{ address: '127.0.0.1', family: 4 }], port },
-    ...{ bufferBytes: 1 * MiB, datagramBytesMax: 1_000, needsPeer: false },
+    ...{ bufferBytes: 1 * MiB, datagramBytesMax: 1_000, needsPeer: false, isShared: false },
   }
   const reader = new PortReader(start, BOUNDS, Buffer.alloc(BOUNDS.readBytes), (word) => words.push(word))
   t.after(() => reader.close())
@@ -115,7 +115,7 @@ test('a port that is closed while it opens is left and says nothing', async (t) 
   reader.close()
   const start = {
     ...{ memory: ringMemory(1 * MiB), addresses: [{ address: '127.0.0.1', family: 4 }], port },
-    ...{ bufferBytes: 1 * MiB, datagramBytesMax: 1_000, needsPeer: false },
+    ...{ bufferBytes: 1 * MiB, datagramBytesMax: 1_000, needsPeer: false, isShared: false },
   }
   const closed = new PortReader(start, BOUNDS, Buffer.alloc(BOUNDS.readBytes), (word) => words.push(word))
   const opening = closed.open()
