@@ -1,8 +1,10 @@
-/** From signals and the command line to the gateway; the only file that ends the process. */
+/** From signals and the command line to the gateway; with `workers/worker.ts` the only files that end a process. */
 import { cli, type RunOptions } from './commands/cli.ts'
 import { exitCodes, type Io } from './commands/io.ts'
+import type { Config } from './config/config.ts'
 import { formatProblem, loadConfig } from './config/load.ts'
 import { GuidepostError } from './errors.ts'
+import { type Runner, Signals, survive } from './lifecycle.ts'
 import { createLogger, type Logger } from './telemetry/log.ts'
 
 function interrupt(): AbortSignal {
@@ -20,14 +22,12 @@ async function run(options: RunOptions, io: Io): Promise<number> {
     return exitCodes.failed
   }
   const log = createLogger(first.config.logging)
-  survive(log)
+  survive(log, () => process.exit(exitCodes.failed))
   // From here on a signal is ours: one that comes while the bus is being opened must not end the process half-way.
   const signals = new Signals()
-  // Loaded only now: `check` and `tail` need none of it.
-  const { Gateway } = await import('./gateway.ts')
-  const gateway = new Gateway(first.config, log)
+  const runner = await makeRunner(first.config, log)
   try {
-    await gateway.start()
+    await runner.start()
   } catch (error) {
     if (!(error instanceof GuidepostError)) throw error
     log.fatal({ code: error.code }, error.message)
@@ -36,61 +36,30 @@ async function run(options: RunOptions, io: Io): Promise<number> {
   signals.onReload(() => {
     const next = load()
     for (const warning of next.warnings) log.warn(formatProblem(warning))
-    if (next.config !== undefined) gateway.reload(next.config)
+    if (next.config !== undefined) runner.reload(next.config)
     else {
       const problems = next.problems.map(formatProblem)
       log.error({ problems }, 'the new configuration has problems; the old one stays')
     }
   })
-  await signals.stop
-  const inTime = await gateway.drain(signals.hurry)
+  const brokenBy = await Promise.race([signals.stop, runner.broken ?? signals.stop])
+  if (brokenBy !== undefined) log.fatal(brokenBy)
+  const inTime = await runner.drain(signals.hurry)
   log.info(
     { inTime },
     inTime ? 'drained; goodbye' : 'stopped before everything was drained; it was not acknowledged',
   )
-  return inTime ? exitCodes.ok : exitCodes.failed
+  return inTime && brokenBy === undefined ? exitCodes.ok : exitCodes.failed
 }
 
-/** SIGTERM and SIGINT: the first stops, the second hurries. SIGHUP: reload, remembered until somebody can. */
-class Signals {
-  readonly stop: Promise<void>
-  readonly hurry: Promise<void>
-  #reload: (() => void) | undefined
-  #reloadWanted = false
-
-  constructor() {
-    const stop = Promise.withResolvers<void>()
-    const hurry = Promise.withResolvers<void>()
-    this.stop = stop.promise
-    this.hurry = hurry.promise
-    let count = 0
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => (count++ === 0 ? stop.resolve() : hurry.resolve()))
-    }
-    process.on('SIGHUP', () => {
-      if (this.#reload === undefined) this.#reloadWanted = true
-      else this.#reload()
-    })
+/** One process is a gateway; of several, this one is their primary. Loaded only now, and only what is needed. */
+async function makeRunner(config: Config, log: Logger): Promise<Runner> {
+  if (config.workers === 1) {
+    const { Gateway } = await import('./gateway.ts')
+    return new Gateway(config, log)
   }
-
-  onReload(reload: () => void): void {
-    this.#reload = reload
-    if (this.#reloadWanted) reload()
-  }
-}
-
-/** A promise that nobody waits for may fail without harm; an exception that nobody caught leaves an unknown state. */
-function survive(log: Logger): void {
-  process.on('unhandledRejection', (error) =>
-    log.error({ err: error }, 'something failed that nobody waited for'),
-  )
-  process.on('uncaughtException', (error) => {
-    log.fatal(
-      { err: error },
-      'the gateway is in an unknown state and ends; nothing unacknowledged is promised',
-    )
-    process.exit(exitCodes.failed)
-  })
+  const { Primary } = await import('./workers/primary.ts')
+  return new Primary(config, log)
 }
 
 process.exitCode = await cli(

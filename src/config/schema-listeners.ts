@@ -1,4 +1,5 @@
 /** The options of `listeners`. */
+import type { ListenersConfig } from './config.ts'
 import { guidText } from './schema-guid.ts'
 
 export const host = {
@@ -24,6 +25,13 @@ export const listenerKeys = {
 
 export const portDoc = 'The TCP port; 0 lets the system choose.'
 const udpPortDoc = 'The UDP port; 0 lets the system choose.'
+
+/** Those that are UDP; all others are TCP. */
+export const udpListeners = [
+  'jaegerCompact',
+  'jaegerBinary',
+  'zipkinCompact',
+] as const satisfies readonly (keyof ListenersConfig)[]
 
 export const listenersBlock = {
   type: 'block',

@@ -10,6 +10,8 @@ export interface MetricDefinition {
   /** For an operator: when to look at it and what it says then. Only in docs/metrics.md. */
   readonly note: string
   readonly buckets?: readonly number[]
+  /** What several workers show becomes one value so; their sum unless given. */
+  readonly together?: 'max' | 'min' | 'first'
 }
 
 const requestSecondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30]
@@ -32,7 +34,7 @@ export const definitions = {
     type: 'counter',
     help: 'Items that were refused, by reason.',
     labels: ['receiver', 'signal', 'reason', 'guid'],
-    note: 'A reason that passes (overloaded, bus away) means that the sender was told to try again; any other means that it must be mended. The sender is told, except of `guid_dropped` (`guid.missing: drop`) and `metadata_guid_missing`: a request of which nothing else was refused is answered 204.',
+    note: 'A reason that passes (overloaded, bus away) means that the sender was told to try again; any other means that it must be mended. The sender is told, except of `guid_dropped` (`guid.missing: drop`) and `metadata_guid_missing`: a request of which nothing else was refused is answered 204. Of a worker that died: `worker_died`, what it had not answered, so that senders send it again; `worker_died_spooled`, what it had spooled, which is counted as received by `spool` when its spool is opened again, and is not lost.',
   },
   guidepost_dead_lettered_items_total: {
     type: 'counter',
@@ -112,7 +114,8 @@ export const definitions = {
     type: 'gauge',
     help: '1 when the bus takes records, 0 when it does not.',
     labels: [],
-    note: 'At 0, `/readyz` says why.',
+    note: 'At 0, `/readyz` says why. Of several workers, 0 when it is for one of them.',
+    together: 'min',
   },
   guidepost_ready: {
     type: 'gauge',
@@ -131,6 +134,19 @@ export const definitions = {
     help: 'Always 1; the labels say what is running.',
     labels: ['version', 'node'],
     note: '',
+    together: 'first',
+  },
+  guidepost_worker_up: {
+    type: 'gauge',
+    help: '1 when this worker has its ports open and reports, 0 when it does not.',
+    labels: ['worker'],
+    note: 'Only where there are several workers. One that stays at 0 is started again and again: the log says why.',
+  },
+  guidepost_worker_restarts_total: {
+    type: 'counter',
+    help: 'Times that this worker was started again, because it had died or hung.',
+    labels: ['worker'],
+    note: 'Only where there are several workers. Should stay at zero; the log says how each ended.',
   },
 } as const satisfies Readonly<Record<string, MetricDefinition>>
 

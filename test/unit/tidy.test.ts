@@ -9,7 +9,10 @@ import { localImports, numberLiterals, projectFiles, readText } from '../support
 /** What a file may import: its own layer and those after it. */
 const LAYERS = [
   'main.ts',
+  'workers',
   'gateway.ts',
+  'lifecycle.ts',
+  'greeting.ts',
   'listeners.ts',
   'commands',
   'admin',
@@ -56,6 +59,7 @@ const SIBLINGS: Record<string, { readonly shared: readonly string[]; readonly re
 const ENTRIES: Record<string, string> = {
   'src/guidepost.mjs': 'the program itself, named in package.json',
   'src/main.ts': 'loaded by the launcher',
+  'src/workers/worker.ts': 'a process that the primary starts',
   'src/wire/kernel/build.ts': 'npm run kernel',
 }
 
