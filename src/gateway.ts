@@ -74,7 +74,7 @@ export class Gateway {
     const config = this.#config
     this.#bus = await this.#openBus(config)
     this.#metrics.setInflightBytes(() => this.#budget.bytes)
-    this.#metrics.setReady(() => this.#readiness().ok)
+    this.#metrics.setReady(() => this.readiness().ok)
     await this.#bus.start()
     try {
       await this.#serve(config)

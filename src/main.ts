@@ -43,7 +43,7 @@ async function run(options: RunOptions, io: Io): Promise<number> {
     }
   })
   const brokenBy = await Promise.race([signals.stop, runner.broken ?? signals.stop])
-  if (brokenBy !== undefined) log.fatal(brokenBy)
+  if (brokenBy !== undefined) log.fatal({ reason: brokenBy }, 'the gateway cannot go on, and ends')
   const inTime = await runner.drain(signals.hurry)
   log.info(
     { inTime },

@@ -3,7 +3,6 @@
  * nothing else; never throws for anything that a user wrote.
  */
 import { readFileSync, statSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { limits } from '../limits.ts'
 import { type BusUrl, parseBusUrl } from './bus-url.ts'
@@ -16,6 +15,7 @@ import type {
   SpoolConfig,
   TlsConfig,
 } from './config.ts'
+import { coresOf } from './cores.ts'
 import { completeCors } from './cors.ts'
 import { type ConfigDocument, type Place, parseConfig } from './document.ts'
 import { type Environment, type Override, readEnvironment } from './environment.ts'
@@ -155,7 +155,7 @@ class Loading {
     if (complete === undefined) return undefined
     const { metrics, logging, admin } = written
     const isBounded = isSet('limits', 'inflightBytes')
-    const cores = this.#options.cores ?? availableParallelism()
+    const cores = this.#options.cores ?? coresOf()
     const workers = workersOf(written, complete.kind, isBounded, cores)
     return {
       bus: complete,

@@ -6,8 +6,8 @@ export class WorkerMetrics {
   readonly registry = new Registry()
   readonly #restarts: Counter
 
-  /** `isUp` is asked for each of the `count` workers, from 1, at each scrape. */
-  constructor(count: number, isUp: (worker: number) => boolean) {
+  /** At each scrape `isUp` is asked for each of the `count` workers, from 1, and `isReady` for all together. */
+  constructor(count: number, isUp: (worker: number) => boolean, isReady: () => boolean) {
     const numbers = Array.from({ length: count }, (_, index) => index + 1)
     const up = definitions.guidepost_worker_up
     new Gauge({
@@ -17,6 +17,14 @@ export class WorkerMetrics {
       registers: [this.registry],
       collect() {
         for (const number of numbers) this.labels(String(number)).set(isUp(number) ? 1 : 0)
+      },
+    })
+    new Gauge({
+      name: 'guidepost_ready',
+      help: definitions.guidepost_ready.help,
+      registers: [this.registry],
+      collect() {
+        this.set(isReady() ? 1 : 0)
       },
     })
     const restarts = definitions.guidepost_worker_restarts_total

@@ -40,7 +40,11 @@ export class Primary implements Runner {
       restarted: (worker) => this.#metrics.restarted(worker),
     })
     const { slots } = this.#workers
-    this.#metrics = new WorkerMetrics(config.workers, (worker) => isServing(slots[worker - 1]))
+    this.#metrics = new WorkerMetrics(
+      config.workers,
+      (worker) => isServing(slots[worker - 1]),
+      () => this.#readiness().ok,
+    )
   }
 
   get broken(): Promise<string> {
@@ -99,7 +103,7 @@ export class Primary implements Runner {
     const asked = this.#workers.slots.flatMap(({ process }) => process ?? [])
     await Promise.all(asked.map((process) => process.ask()))
     const own = await this.#metrics.registry.getMetricsAsJSON()
-    // Of those that are here now: one that died meanwhile is among the retired.
+    // Of those that are here now: one that died meanwhile is among the retired. Its own are the first, see `together`.
     return await this.#sum.exposition([own, ...this.#reports().map(({ counts }) => counts)])
   }
 

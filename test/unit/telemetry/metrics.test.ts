@@ -3,11 +3,20 @@ import { test } from 'node:test'
 import { definitions } from '../../../src/telemetry/definitions.ts'
 import { Metrics } from '../../../src/telemetry/metrics.ts'
 import { version } from '../../../src/telemetry/version.ts'
+import { WorkerMetrics } from '../../../src/telemetry/worker-metrics.ts'
 
 test('every metric that is defined is registered, and no other of ours', async () => {
   const metrics = new Metrics({ guidsMax: 1, runtime: false })
-  const registered = (await metrics.registry.getMetricsAsJSON()).map((metric) => metric.name)
-  assert.deepEqual(registered.toSorted(), Object.keys(definitions).toSorted())
+  const workers = new WorkerMetrics(
+    2,
+    () => true,
+    () => true,
+  )
+  const registered = [
+    ...(await metrics.registry.getMetricsAsJSON()),
+    ...(await workers.registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('guidepost_')),
+  ].map(({ name }) => name)
+  assert.deepEqual([...new Set(registered)].toSorted(), Object.keys(definitions).toSorted())
 })
 
 test('what is counted is shown', async () => {
