@@ -28,9 +28,10 @@ class WorkerMain {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#stop.resolve())
     process.on('SIGHUP', () => undefined)
     const { worker } = cluster
-    // The primary is gone. Node would end this process here and now, unless the end was asked for.
+    // The primary is gone. Node ends this process here and now, unless the end was asked for: which is right while the
+    // ports are not open, for they cannot be had without the primary.
     worker?.on('disconnect', () => {
-      worker.exitedAfterDisconnect = true
+      worker.exitedAfterDisconnect = this.#isOpen
       this.#stop.resolve()
     })
   }
