@@ -337,6 +337,8 @@ export const limits = {
   workerReportMs: 1_000,
   /** Milliseconds without a report after which a worker counts as hung, and is ended and started again. */
   workerSilentMsMax: 20_000,
+  /** The same for one whose ports are not open yet: nobody waits for it, and a machine may have much to start at once. */
+  workerStartMsMax: 60_000,
   /** Milliseconds that a scrape waits for the report of a worker; then the last one serves. */
   workerScrapeMsMax: 1_000,
   /** Milliseconds before a worker that died again is started again, doubling from a hundredth of it. */

@@ -1,11 +1,15 @@
 /** A worker as the primary has it: its process, what it has reported last, and the orders to it. */
 import type { ChildProcess } from 'node:child_process'
 import cluster, { type Worker } from 'node:cluster'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 import type { WorkerPlace } from '../config/workers.ts'
 import { limits } from '../limits.ts'
 import type { OpenPort } from '../listeners.ts'
 import type { Order, Report, Word } from './words.ts'
+
+/** Milliseconds between two looks at whether all was heard of a process that is gone. */
+const LOOK_MS = 10
 
 /** How a worker ended. */
 export interface WorkerEnd {
@@ -31,27 +35,23 @@ export class WorkerProcess {
   #silentMs = 0
   #fault: WorkerEnd['fault']
   #hasDrained = false
+  #isChannelOpen = true
 
   /** Starts the process. `opened` is called once, when its ports are open. */
   constructor(config: Config, place: WorkerPlace, opened: () => void) {
     this.place = place
     this.#worker = cluster.fork()
     const closeOffered = watchOffered(this.#worker.process)
+    // What could not be sent to a process that is ending; its end is told apart.
+    this.#worker.on('error', () => undefined)
+    this.#worker.process.once('disconnect', () => {
+      this.#isChannelOpen = false
+    })
     this.#worker.on('message', (word: Word) => this.#onWord(word, opened))
-    const exit = new Promise<readonly [number | null, NodeJS.Signals | null]>((resolve) => {
-      this.#worker.on('exit', (code: number | null, signal: NodeJS.Signals | null) => resolve([code, signal]))
-      // It could not be started at all.
-      this.#worker.on('error', () => this.#worker.process.pid === undefined && resolve([null, null]))
-    })
-    // What it said last may come behind the news of its end, and before that of its channel.
-    const silence = new Promise<void>((resolve) => {
-      if (this.#worker.process.pid === undefined) resolve()
-      else this.#worker.on('disconnect', resolve)
-    })
-    this.ended = Promise.all([exit, silence]).then(([[code, signal]]) => {
+    this.ended = this.#endOf(this.#worker).then((end) => {
       closeOffered()
       for (const answer of this.#answers.values()) answer()
-      return { code, signal, fault: this.#fault, hasDrained: this.#hasDrained }
+      return end
     })
     this.order({ kind: 'start', config, place })
   }
@@ -81,12 +81,31 @@ export class WorkerProcess {
   /** Another while has passed; whether it has said nothing for so long that it must be hung. */
   isHungAfter(ms: number): boolean {
     this.#silentMs += ms
-    return this.#silentMs > limits.workerSilentMsMax
+    const { workerSilentMsMax, workerStartMsMax } = limits
+    return this.#silentMs > (this.ports === undefined ? workerStartMsMax : workerSilentMsMax)
   }
 
   /** Ends it at once, whatever it does. */
   kill(): void {
     this.#worker.process.kill('SIGKILL')
+  }
+
+  /** When the process is gone, and all that it said was heard: some of it may come behind the news of its end. */
+  async #endOf(worker: Worker): Promise<WorkerEnd> {
+    const silence = new Promise<void>((resolve) => worker.on('disconnect', resolve))
+    const isStarted = worker.process.pid !== undefined
+    const [code, signal] = await new Promise<readonly [number | null, NodeJS.Signals | null]>((resolve) => {
+      worker.on('exit', (status: number | null, by: NodeJS.Signals | null) => resolve([status, by]))
+      // One that could not be started at all has no end either.
+      if (!isStarted) resolve([null, null])
+    })
+    const endMs = performance.now() + limits.workerEndMsMax
+    while (isStarted && worker.isConnected() && performance.now() < endMs) await sleep(LOOK_MS)
+    // Node keeps this event back until the answer has come to a connection that it has offered. A dead process does not
+    // answer; and while its end is not told, node:cluster goes on offering it connections.
+    if (this.#isChannelOpen) worker.process.emit('disconnect')
+    await silence
+    return { code, signal, fault: this.#fault, hasDrained: this.#hasDrained }
   }
 
   #onWord(word: Word, opened: () => void): void {

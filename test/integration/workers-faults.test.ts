@@ -48,7 +48,7 @@ test(
     const program = await startWorkers({ broker: broker.address, directory })
     context.after(() => program.kill())
     const senders = new SteadySenders(program.httpPort, 'killed', 8)
-    await until('there is load', 30_000, () => senders.count > 200)
+    await until('there is load', 60_000, () => senders.count > 100)
     let seen = 0
     const look = async (): Promise<void> => {
       const count = sumOf(await program.metrics(), received)
@@ -95,6 +95,21 @@ test(
   },
 )
 
+test('the primary is killed: the workers finish what they have begun, and end', options, async (context) => {
+  const directory = await temporaryDirectory(context)
+  const program = await startWorkers({ broker: broker.address, directory })
+  context.after(() => program.kill())
+  const workers = await workersOf(program)
+  const senders = new SteadySenders(program.httpPort, 'orphaned', 8)
+  await until('there is load', 60_000, () => senders.count > 100)
+  await program.kill()
+  await until('no worker is left', 40_000, () => !workers.some(({ pid }) => isAlive(pid)))
+  await senders.stop()
+  const drained = program.logs.filter(({ msg }) => msg === 'draining').map(({ worker }) => worker)
+  assert.deepEqual(new Set(drained), new Set([1, 2]))
+  await assertArrived(broker.address, senders)
+})
+
 test(
   'a worker that hangs: /metrics answers, the others serve, it is ended and started again',
   options,
@@ -138,18 +153,3 @@ test(
     assert.equal(await program.stop(), 0)
   },
 )
-
-test('the primary is killed: the workers finish what they have begun, and end', options, async (context) => {
-  const directory = await temporaryDirectory(context)
-  const program = await startWorkers({ broker: broker.address, directory })
-  context.after(() => program.kill())
-  const workers = await workersOf(program)
-  const senders = new SteadySenders(program.httpPort, 'orphaned', 8)
-  await until('there is load', 30_000, () => senders.count > 200)
-  await program.kill()
-  await until('no worker is left', 40_000, () => !workers.some(({ pid }) => isAlive(pid)))
-  await senders.stop()
-  const drained = program.logs.filter(({ msg }) => msg === 'draining').map(({ worker }) => worker)
-  assert.deepEqual(new Set(drained), new Set([1, 2]))
-  await assertArrived(broker.address, senders)
-})

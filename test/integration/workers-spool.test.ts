@@ -47,7 +47,7 @@ test('what a dead worker had spooled arrives, and the books close', options, asy
   const program = await startWorkers({ broker: own.address, directory, env })
   context.after(() => program.kill())
   const senders = new SteadySenders(program.httpPort, 'spooled', 8)
-  await until('there is load', 30_000, () => senders.count > 200)
+  await until('there is load', 60_000, () => senders.count > 100)
   await own.kill()
   const spooled = async (): Promise<number> => sumOf(await program.metrics(), 'guidepost_spooled_items')
   await until('both spools fill', 60_000, async () => (await spooled()) > 300)
@@ -75,6 +75,7 @@ test('a worker that cannot be started again ends the program, with the reason', 
   const program = await startWorkers({ broker: broker.address, directory, env })
   context.after(() => program.kill())
   const [victim] = await workersOf(program)
+  await program.assertLedger()
   // A file where its folder was: an operator has to mend that.
   const folder = path.join(directory, 'spool', 'worker-1')
   process.kill(victim!.pid, 'SIGSTOP')

@@ -39,6 +39,7 @@ test(
     const program = await Program.start({
       bus: `kafka://${broker.address}`,
       env: { GUIDEPOST_WORKERS: '2' },
+      readyMsMax: 60_000,
     })
     context.after(() => program.kill())
     const port = spanPort({ program }, 'jaegerCompact')

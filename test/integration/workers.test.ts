@@ -65,7 +65,7 @@ test('two workers share the ports: one ready, one /metrics, one end', options, a
   for (const sender of held) sender.close()
 
   const senders = new SteadySenders(program.httpPort, 'well', 6)
-  await until('there is load', 30_000, () => senders.count > 200)
+  await until('there is load', 60_000, () => senders.count > 100)
   await senders.stop()
   assert.deepEqual(senders.troubles.flat(), [])
   await until('nothing is in flight', 20_000, async () => {
@@ -96,8 +96,8 @@ test(
     const program = await startWorkers({ broker: broker.address, directory })
     context.after(() => program.kill())
     const senders = new SteadySenders(program.httpPort, 'ending', 8)
-    await until('there is load', 30_000, () => senders.count > 200)
-    assert.equal(await program.stop(), 0)
+    await until('there is load', 60_000, () => senders.count > 100)
+    assert.equal(await program.stop('SIGTERM', { inflight: 'left' }), 0)
     await senders.stop()
     await assertArrived(broker.address, senders)
 
@@ -107,7 +107,7 @@ test(
     await until('the request is under way', 20_000, async () => {
       return sumOf(await slow.metrics(), 'guidepost_inflight_bytes') > 0
     })
-    const over = slow.stop()
+    const over = slow.stop('SIGTERM', { inflight: 'left' })
     const readyz = `http://127.0.0.1:${slow.adminPort}/readyz`
     await until('it is not ready', 20_000, async () => (await fetch(readyz)).status === 503)
     assert.match(await (await fetch(readyz)).text(), /draining/)

@@ -28,6 +28,8 @@ export interface ProgramOptions {
   readonly through?: readonly string[]
   /** Do not wait for `/readyz`, only for the listeners; for a bus that is away. */
   readonly whenListening?: boolean
+  /** Milliseconds that it may take until it listens, and again until it is ready. */
+  readonly readyMsMax?: number
 }
 
 export interface LogLine {
@@ -95,14 +97,15 @@ export class Program {
     const exited = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals)
     const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null
     const describe = (): string => logs.map((line) => JSON.stringify(line)).join('\n')
+    const readyMsMax = options.readyMsMax ?? READY_MS_MAX
     try {
-      await until('the program listens', READY_MS_MAX, () => {
+      await until('the program listens', readyMsMax, () => {
         if (isOver()) throw new Error(`the program ended early (${child.exitCode ?? child.signalCode})`)
         return portOf(logs, 'http') !== undefined && portOf(logs, 'admin') !== undefined
       })
       const program = new Program(child, logs, exited, options)
       if (options.whenListening !== true) {
-        await until('the program is ready', READY_MS_MAX, () => program.isReady())
+        await until('the program is ready', readyMsMax, () => program.isReady())
       }
       unchecked.set(program.#place, lineOf(new Error('started')))
       return program

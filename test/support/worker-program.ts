@@ -4,6 +4,7 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { Agent } from 'node:http'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { readMessages } from './kafka-read.ts'
 import { Program, type ProgramOptions } from './program.ts'
 import { messageV1, post, series, snappy } from './senders.ts'
@@ -28,6 +29,8 @@ export interface WorkerProgramOptions extends Omit<ProgramOptions, 'bus'> {
   readonly config?: string
 }
 
+/** Three processes start at once. */
+const READY_MS_MAX = 60_000
 /** Nobody needs the UDP ports, and while they are chosen by the system the workers wait for each other. */
 const withoutUdp = 'listeners:\n  jaegerCompact: off\n  jaegerBinary: off\n  zipkinCompact: off\n'
 
@@ -36,6 +39,7 @@ export async function startWorkers(options: WorkerProgramOptions): Promise<Progr
   const file = path.join(directory, 'guidepost.yaml')
   await writeFile(file, `${withoutUdp}${config}`)
   return await Program.start({
+    readyMsMax: READY_MS_MAX,
     ...rest,
     bus: `kafka://${broker}`,
     args: ['--config', file],
@@ -77,7 +81,7 @@ export function isAlive(pid: number): boolean {
 
 /** Waits until every worker serves, and `which` was started again at least once more than `restarts` times. */
 export async function untilRestarted(program: Program, which: number, restarts = 0): Promise<void> {
-  await until(`worker ${which} is back`, 60_000, async () => {
+  await until(`worker ${which} is back`, 120_000, async () => {
     const workers = await workersOf(program)
     return (
       workers.every(({ state }) => state === 'serving') &&
@@ -85,6 +89,9 @@ export async function untilRestarted(program: Program, which: number, restarts =
     )
   })
 }
+
+/** Between two requests of a sender: they are to be many, and to leave the machine to the program. */
+const PAUSE_MS = 10
 
 /** Each sends one request after the other on a connection of its own, and opens another when that breaks. */
 export class SteadySenders {
@@ -122,6 +129,7 @@ export class SteadySenders {
       } catch (error) {
         this.troubles[index]!.push((error as NodeJS.ErrnoException).code ?? String(error))
       }
+      await sleep(PAUSE_MS)
     }
     agent.destroy()
   }
