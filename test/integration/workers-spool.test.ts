@@ -12,6 +12,7 @@ import { temporaryDirectory } from '../support/running.ts'
 import { until } from '../support/until.ts'
 import {
   assertArrived,
+  isAlive,
   SteadySenders,
   startWorkers,
   untilRestarted,
@@ -92,5 +93,6 @@ test('a worker that cannot be started again ends the program, with the reason', 
     String(fatal[0]!['reason']),
     /^worker 1 could not be started 8 times in succession: .*worker-1/,
   )
-  assert.equal(await program.stop('SIGCONT'), 1)
+  await until('it has ended by itself', 60_000, () => !isAlive(program.pid))
+  assert.equal(await program.stop(), 1)
 })
