@@ -91,7 +91,7 @@ test('a worker that cannot be started again ends the program, with the reason', 
   )
   assert.match(
     String(fatal[0]!['reason']),
-    /^worker 1 could not be started 8 times in succession: .*worker-1/,
+    /^worker 1 could not be started 8 times in succession: The spool .* cannot be opened/,
   )
   await until('it has ended by itself', 60_000, () => !isAlive(program.pid))
   assert.equal(await program.stop(), 1)
