@@ -108,6 +108,9 @@ test('the primary is killed: the workers finish what they have begun, and end', 
   const drained = program.logs.filter(({ msg }) => msg === 'draining').map(({ worker }) => worker)
   assert.deepEqual(new Set(drained), new Set([1, 2]))
   await assertArrived(broker.address, senders)
+  // Nothing of theirs is in the way of the next program.
+  const next = await startWorkers({ broker: broker.address, directory })
+  await next.end()
 })
 
 test(
