@@ -267,6 +267,18 @@ const scenarios: readonly Scenario[] = [
     firing: [],
   },
   {
+    name: 'a worker that was started again',
+    series: { [of('guidepost_worker_restarts_total', 'worker="2"')]: '0x100 1x140' },
+    minutes: 110,
+    firing: ['GuidepostWorkerRestarts'],
+  },
+  {
+    name: 'a worker that was started again long ago',
+    series: { [of('guidepost_worker_restarts_total', 'worker="2"')]: '0x100 1x140' },
+    minutes: 140,
+    firing: [],
+  },
+  {
     name: 'much memory',
     series: { [of('process_resident_memory_bytes')]: '700e6x240' },
     minutes: 60,
