@@ -12,7 +12,9 @@ import { Listeners, type OpenPort, type Refusal } from './listeners.ts'
 import { Receivers, topicsOf } from './receivers/receivers.ts'
 import { Batcher } from './route/batcher.ts'
 import { Budget } from './route/budget.ts'
+import { collectGarbage } from './route/garbage.ts'
 import { BufferPool } from './route/pool.ts'
+import { Pressure } from './route/pressure.ts'
 import { rescue } from './route/rescue.ts'
 import { Shares } from './route/shares.ts'
 import { SpoolBooks } from './route/spool-books.ts'
@@ -46,6 +48,8 @@ export class Gateway {
   readonly #metrics: Metrics
   readonly #budget: Budget
   readonly #shares: Shares
+  readonly #pressure: Pressure
+  readonly #pool = new BufferPool()
   readonly #kernel = new Kernel()
   #config: Config
   #bus!: Bus
@@ -67,6 +71,13 @@ export class Gateway {
     this.#metrics = new Metrics({ guidsMax: config.metrics.guidsMax })
     this.#budget = new Budget(config.limits.inflightBytes)
     this.#shares = new Shares(this.#budget)
+    this.#pressure = new Pressure({
+      shares: this.#shares,
+      memoryBytes: config.limits.memoryBytes,
+      residentBytes: () => process.memoryUsage.rss(),
+      relieve: () => this.#relieve(),
+    })
+    this.#metrics.setPressure(() => this.#pressure)
   }
 
   /** Opens everything. Throws a coded error when an operator has to act; what was opened by then is closed again. */
@@ -110,6 +121,7 @@ export class Gateway {
     }
     this.#config = { ...this.#config, guid: config.guid, receivers: config.receivers, limits: config.limits }
     this.#budget.resize(config.limits.inflightBytes)
+    this.#pressure.resize(config.limits.memoryBytes)
     this.#batcher.reload(config.limits)
     this.#receivers?.reload(config)
     this.#listeners?.reload(config)
@@ -126,6 +138,7 @@ export class Gateway {
     const inTime = await Promise.race([finished, deadline, hurry.then(() => false)])
     clearTimeout(timer)
     clearInterval(this.#looking)
+    this.#pressure.stop()
     this.#listeners?.destroy()
     this.#receivers?.stop()
     await this.#bus.close(inTime ? limits.appendMsMax : 0)
@@ -169,7 +182,7 @@ export class Gateway {
     this.#batcher = new Batcher({
       bus: this.#bus,
       budget: this.#budget,
-      pool: new BufferPool(),
+      pool: this.#pool,
       spread: config.bus.kind === 'kafka' ? config.bus.spread : 1,
       limits: config.limits,
       published: (topic, seconds) => this.#metrics.publishSeconds(topic, seconds),
@@ -185,6 +198,7 @@ export class Gateway {
         shares: this.#shares,
         metrics: this.#metrics,
       },
+      isLagging: () => this.#pressure.isLagging,
       told: (key, fields, message) => this.#throttled.warn(key, fields, message),
       noted: (level, fields, message) => this.#log[level](fields, message),
       failed: (error) => failed('receiver', error),
@@ -199,8 +213,25 @@ export class Gateway {
       warned: (listener, fields, message) =>
         this.#throttled.warn(`${listener} ${message}`, { listener, ...fields }, message),
     })
+    this.#pressure.start()
     this.#looking = setInterval(() => this.#shares.look(), limits.paceCheckMs).unref()
     await this.#listen(config)
+  }
+
+  /** Memory is short. Comes between requests, never within one. */
+  #relieve(): void {
+    const before = process.memoryUsage.rss()
+    this.#pool.clear()
+    this.#kernel.relieve()
+    collectGarbage()
+    const { memoryBytes } = this.#pressure
+    const after = process.memoryUsage.rss()
+    this.#metrics.event('memory_short')
+    this.#throttled.warn(
+      'memory',
+      { before, after, memoryBytes, inflightBytes: this.#budget.bytes },
+      'memory is short (limits.memoryBytes): large requests are told to wait until less is in use',
+    )
   }
 
   /** Counts what no receiver saw, and tells what its sender was told: one that drops its data should leave a line here. */

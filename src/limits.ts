@@ -33,8 +33,10 @@ export const limits = {
    * most readers of protobuf stop here too.
    */
   otlpNestingMax: 100,
-  /** Records that one OTLP request may become. Over it: 413. */
-  requestRecordsMax: 100_000,
+  /** Records that one request may become, a guid each at least. They are made in one turn, 9 µs each. Over it: 413. */
+  requestRecordsMax: 10_000,
+  /** Bytes of JSON in one request, inflated. It is read in one turn, 12 ms for each MiB. Over it: 413. */
+  jsonBytesMax: 8 * MiB,
   /** Bytes of a request's header block. Over it: 431. */
   headerBytesMax: 16 * KiB,
   /** Milliseconds for a sender to deliver its headers. Over it: 503 and the connection is closed. */
@@ -125,8 +127,31 @@ export const limits = {
   kernelBytesKept: 48 * MiB,
   /** Milliseconds after the last large request before the kernel's memory shrinks again. */
   kernelLargeMs: 10_000,
-  /** Bytes that a record on its way costs beside its value: its objects here and on the bus. */
-  recordOverheadBytes: 512,
+  /** Bytes that the kernel keeps even when memory is short. */
+  kernelBytesRelieved: 8 * MiB,
+  /** Bytes that a record on its way costs beside its value, with the garbage it leaves: its objects here and on the bus. */
+  recordOverheadBytes: 2 * KiB,
+  /** Bytes that a request costs while its records wait: promises, its answer, its socket's objects. */
+  requestOverheadBytes: 1 * KiB,
+  /** Bytes that one worker may occupy, unless set or the container has less; and the least that can be set for it. */
+  memoryBytesMax: 1 * GiB,
+  memoryBytesMin: 256 * MiB,
+  /** Share of what the machine or the container has that all workers together may occupy by default. */
+  memoryMachineShare: 0.9,
+  /** Share of the memory bound beyond which only small requests are taken; the rest is for the one that is dealt with. */
+  memoryShareMax: 0.75,
+  /** Bytes of memory that a byte in flight may come to: the body, inflated, in the kernel, as records, as garbage. */
+  memoryPerByte: 4,
+  /** Bytes that may be in flight however short memory is, so that nobody is locked out for good. */
+  memoryInflightBytesMin: 2 * MiB,
+  /** Milliseconds between two looks at the memory that is occupied, and between two tries to have less of it. */
+  memoryCheckMs: 100,
+  memoryRelieveMs: 2_000,
+  /** Milliseconds between two samples of the event loop's lag, and of the window whose least one counts. */
+  lagCheckMs: 50,
+  lagWindowMs: 500,
+  /** Milliseconds that everything may wait for its turn in two windows on end. Over it: 503 until it is less. */
+  lagMsMax: 500,
   /** Share of the bytes in flight that bodies may take while they are read; the rest is for what is complete. */
   bodiesShareMax: 0.5,
   /** What a connection, an address and a receiver may hold of bodies and of waiting records, as a multiple of what is free then. */

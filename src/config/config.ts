@@ -192,6 +192,8 @@ export interface LimitsConfig {
   readonly inflatedBytes: number
   readonly messageBytes: number
   readonly inflightBytes: number
+  /** What the process may occupy; of several workers all together. */
+  readonly memoryBytes: number
   readonly connections: number
   readonly requestMs: number
   readonly drainMs: number

@@ -35,7 +35,7 @@ import type { Path, Report } from './report.ts'
 import { schema, type Written } from './schema.ts'
 import { walk } from './schema-nodes.ts'
 import { warnSlowPatterns } from './slow-patterns.ts'
-import { inflightBytesOf, workersOf } from './workers.ts'
+import { inflightBytesOf, machineBytes, memoryBytesOf, workersOf } from './workers.ts'
 
 /** One thing that is wrong. */
 export interface Problem {
@@ -164,7 +164,11 @@ class Loading {
       ...served(written, rules, (name) => this.#inFolder(name)),
       admin: admin && listener(admin, written),
       guid: this.#guid(written.guid),
-      limits: { ...written.limits, inflightBytes: inflightBytesOf(written, workers, isBounded) },
+      limits: {
+        ...written.limits,
+        inflightBytes: inflightBytesOf(written, workers, isBounded),
+        memoryBytes: memoryBytesOf(written, workers, machineBytes()),
+      },
       metrics,
       logging,
     }

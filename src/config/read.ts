@@ -92,14 +92,15 @@ function readBytes(option: Scalar & { type: 'bytes' }, value: unknown, report: R
   if (bytes === undefined) {
     const near = typeof value === 'string' ? /^(\d+(?:\.\d+)?) ?([kmgt])i?b?$/i.exec(value.trim()) : null
     const unit = near === null ? '' : `${near[1]}${near[2]!.toUpperCase()}iB`
-    const hint = unit === '' ? `Such as ${formatBytes(option.default)}.` : `Did you mean ${unit}?`
+    const hint =
+      unit === '' ? `Such as ${formatBytes(option.default ?? option.min)}.` : `Did you mean ${unit}?`
     report([], `must be a size in bytes or with a unit, not ${show(value)}`, hint)
   } else if (bytes < option.min || bytes > option.max) {
     report([], `must be from ${formatBytes(option.min)} to ${formatBytes(option.max)}, not ${show(value)}`)
   } else {
     return bytes
   }
-  return option.default
+  return option.default ?? option.min
 }
 
 /** The key that was meant: one like it in the same block, or one of the same name elsewhere. */

@@ -1,4 +1,5 @@
 /** What single options cannot know: contradictions between two of them. Each names both. */
+import { limits as bounds } from '../limits.ts'
 import { checkReach } from './reach.ts'
 import type { Path, Report } from './report.ts'
 import type { Written } from './schema.ts'
@@ -56,6 +57,7 @@ function checkSizes(facts: Facts, problem: Report): void {
     atMost(['log', 'segmentBytes'], log.segmentBytes, 'log.retentionBytes', log.retentionBytes, why)
   }
   checkLargest(facts, problem)
+  checkMemory(facts, problem)
   const drain = 'a drain must outlast one append'
   atMost(['limits', 'appendMs'], limits.appendMs, 'limits.drainMs', limits.drainMs, drain)
 }
@@ -73,6 +75,26 @@ function checkLargest({ written, busKind, isSet }: Facts, problem: Report): void
       ['limits', name],
       `is ${limits[name]}, more than half of limits.inflightBytes, which is ${which}: a request and its records must fit together`,
       `Lower it${isShared ? ' or workers' : ''}, or raise limits.inflightBytes.`,
+    )
+  }
+}
+
+function checkMemory({ written: { limits, workers = 1 }, busKind }: Facts, problem: Report): void {
+  if (limits.memoryBytes === undefined) return
+  const count = busKind === 'kafka' ? workers : 1
+  if (limits.memoryBytes < count * bounds.memoryBytesMin) {
+    const each = Math.floor(limits.memoryBytes / count)
+    problem(
+      ['limits', 'memoryBytes'],
+      `leaves ${each} bytes for each of ${count} workers, which need ${bounds.memoryBytesMin}`,
+      'Raise it, or lower workers.',
+    )
+  }
+  if (limits.inflightBytes * 2 > limits.memoryBytes) {
+    problem(
+      ['limits', 'memoryBytes'],
+      `is ${limits.memoryBytes}, less than twice limits.inflightBytes, which is ${limits.inflightBytes}`,
+      'Raise it, or lower limits.inflightBytes.',
     )
   }
 }

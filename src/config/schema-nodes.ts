@@ -33,7 +33,9 @@ export interface IntegerOption extends Common {
 
 export interface BytesOption extends Common {
   readonly type: 'bytes'
-  readonly default: number
+  readonly default?: number
+  /** How a default is written that depends on other options, for the manual. */
+  readonly defaultText?: string
   readonly min: number
   readonly max: number
 }

@@ -327,6 +327,14 @@ export const schema = {
           doc: 'Everything in flight: bodies being read and records waiting for the bus. Over it: 503 with Retry-After, in gRPC UNAVAILABLE with RetryInfo. With more than two workers it is at least what the largest request of each needs, unless it is set.',
           neighbour: 'limits.inflatedBytes',
         },
+        memoryBytes: {
+          type: 'bytes',
+          min: limits.memoryBytesMin,
+          max: 1024 * GiB,
+          defaultText: '1GiB for each worker, at most 90 % of what the machine or the container has',
+          doc: 'What the program may occupy (resident memory), whatever is sent. Beyond three quarters of it only small requests are taken, and one large one at a time; the others are told to wait. The rest is for the largest request: keep a quarter of it, for each worker, above eight times `limits.inflatedBytes`.',
+          neighbour: 'limits.inflightBytes',
+        },
         connections: {
           type: 'integer',
           unit: 'connections',

@@ -1,6 +1,7 @@
 /**
  * How many processes share the ports, and what each of them has of the bounds that an operator gives for all together.
  */
+import { totalmem } from 'node:os'
 import { limits } from '../limits.ts'
 import type { Config } from './config.ts'
 import { reachOf } from './reach.ts'
@@ -52,6 +53,18 @@ export function inflightBytesOf(written: Written, workers: number, isBounded: bo
   return isBounded ? inflightBytes : Math.max(inflightBytes, workers * inflightBytesMin(written))
 }
 
+/** What all workers together may occupy. `machineBytes`: what the machine or the container has. */
+export function memoryBytesOf({ limits: written }: Written, workers: number, machineBytes: number): number {
+  if (written.memoryBytes !== undefined) return written.memoryBytes
+  return Math.min(workers * limits.memoryBytesMax, Math.floor(machineBytes * limits.memoryMachineShare))
+}
+
+/** What the machine has, or the container when that has less. */
+export function machineBytes(): number {
+  const container = process.constrainedMemory()
+  return container > 0 ? Math.min(container, totalmem()) : totalmem()
+}
+
 /** The configuration of one of `count` workers: of each bound that is a total it has an equal share. */
 export function shareOf(config: Config, count: number): Config {
   const { limits: whole, spool } = config
@@ -61,6 +74,7 @@ export function shareOf(config: Config, count: number): Config {
     limits: {
       ...whole,
       inflightBytes: share(whole.inflightBytes),
+      memoryBytes: share(whole.memoryBytes),
       connections: Math.ceil(whole.connections / count),
     },
     spool: spool && {

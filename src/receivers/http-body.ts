@@ -1,6 +1,7 @@
 /** Bodies that come over HTTP, compressed or not, for the receivers that take every coding. */
 import type { LimitsConfig } from '../config/config.ts'
 import { GuidepostError, permanent } from '../errors.ts'
+import { limits } from '../limits.ts'
 import { type Body, type ByteBudget, overloaded, readBody } from '../transport/body.ts'
 import type { HttpRequest } from '../transport/http.ts'
 import { type Coding, inflate, inflatesTooFar } from '../transport/inflate.ts'
@@ -49,6 +50,13 @@ export async function readPlain(
   const inflated = await inflate(coding, body, { bytesMax, key: 'limits.inflatedBytes', budget })
   body.release()
   return inflated
+}
+
+/** The refusal of JSON that would keep everybody else waiting. */
+export function jsonTooLarge(bytes: number): GuidepostError | undefined {
+  if (bytes <= limits.jsonBytesMax) return undefined
+  const text = `the body has ${bytes} bytes of JSON, the limit is ${limits.jsonBytesMax}; send smaller batches, or protobuf`
+  return permanent('GP_BODY_TOO_LARGE', text)
 }
 
 /** Bytes that were made here in place of a body, on the books as one. */

@@ -24,6 +24,8 @@ export interface IntakeOptions {
   readonly bus: Bus
   readonly batcher: Batcher
   readonly shares: Shares
+  /** Whether the event loop is too far behind for new requests. Undefined: never. */
+  readonly isLagging?: () => boolean
   readonly metrics: Metrics
   /** A refusal for the log; equal keys are throttled. */
   readonly told: (key: string, fields: object, message: string) => void
@@ -52,6 +54,9 @@ export class Intake {
 
   /** Why no request can succeed now, if so: asked before a body is read. */
   closed(): GuidepostError | undefined {
+    if (this.#options.isLagging?.()) {
+      return retryable('GP_LAGGING', 'the gateway has more to do than its CPU allows; try again')
+    }
     const { up, reason } = this.#options.bus.health()
     return up ? undefined : retryable('GP_BUS_UNAVAILABLE', `the bus is down: ${reason}`)
   }

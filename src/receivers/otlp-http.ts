@@ -16,7 +16,7 @@ import { inflatesTooFar } from '../transport/inflate.ts'
 import { statusBytes, statusJson } from '../transport/rpc-status.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
 import { jsonToOtlp, type OtlpFromJson } from '../wire/otlp-json/index.ts'
-import { codingOf, heldBody, mediaOf, otherMedia, readPlain } from './http-body.ts'
+import { codingOf, heldBody, jsonTooLarge, mediaOf, otherMedia, readPlain } from './http-body.ts'
 import { type OtlpReceiver, type OtlpSettings, signals, type Taken } from './otlp.ts'
 import { responseBytes, responseJson } from './otlp-answers.ts'
 import { profilesRefusal } from './otlp-refusals.ts'
@@ -94,6 +94,11 @@ function messageOf(
   { inflatedBytes }: LimitsConfig,
 ): Body | GuidepostError {
   if (media === 'application/x-protobuf') return body
+  const tooLarge = jsonTooLarge(body.bytes)
+  if (tooLarge !== undefined) {
+    body.release()
+    return tooLarge
+  }
   const converted = convert(signal, body, inflatedBytes)
   if ('message' in converted) return heldBody(claim, converted.message)
   if (converted.isTooLarge === true) return inflatesTooFar(inflatedBytes)

@@ -80,7 +80,7 @@ export function malformed(problem: KernelProblem, version: Version): GuidepostEr
     case 'too_large':
       return permanent(
         'GP_BODY_TOO_LARGE',
-        `the request becomes more than ${limits.expandedBytesMax} bytes when it is stamped and split by guid; send smaller batches`,
+        `the request becomes more than ${limits.expandedBytesMax} bytes or ${limits.requestRecordsMax} records when it is stamped and split by guid; send smaller batches`,
       )
     case 'other_version':
       return permanent(

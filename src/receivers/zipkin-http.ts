@@ -10,7 +10,7 @@ import type { Body } from '../transport/body.ts'
 import type { HttpRequest, HttpRoute } from '../transport/http.ts'
 import { inflatesTooFar } from '../transport/inflate.ts'
 import { type ZipkinFromJson, zipkinJsonV1, zipkinJsonV2 } from '../wire/zipkin-json/index.ts'
-import { heldBody, mediaOf } from './http-body.ts'
+import { heldBody, jsonTooLarge, mediaOf } from './http-body.ts'
 import type { SpanForm, SpanReceiver } from './spans.ts'
 import { answerSpans, type SpanContent } from './spans-http.ts'
 import { listForm, thriftForm } from './zipkin.ts'
@@ -77,6 +77,11 @@ function fromJson(
   text: Body,
 ): Body | GuidepostError {
   const { inflatedBytes } = settings.limits
+  const tooLarge = jsonTooLarge(text.bytes)
+  if (tooLarge !== undefined) {
+    text.release()
+    return tooLarge
+  }
   let converted: ZipkinFromJson
   try {
     converted = convert(text.chunks, text.bytes, inflatedBytes)

@@ -73,6 +73,8 @@ export class Batcher {
   #lingering: NodeJS.Timeout | undefined
   #flushing = false
   #appending = 0
+  /** Bytes that batches have of the budget. */
+  #waitingBytes = 0
   #idle: (() => void)[] = []
   /** Unique for each record: a prefix of this process and a count. */
   readonly #prefix = randomBytes(8).toString('hex')
@@ -106,7 +108,8 @@ export class Batcher {
     connection: number,
     receivedAtMs: number,
   ): Submission | Shortage {
-    let bytes = source.records.length * limits.recordOverheadBytes
+    // A request that nothing waits beside is not measured by what its objects cost: it could never be taken.
+    let bytes = this.#waitingBytes === 0 ? 0 : source.records.length * limits.recordOverheadBytes
     for (const record of source.records) bytes += record.bytes
     const { budget } = this.#options
     if (!budget.fits(bytes)) return 'overloaded'
@@ -184,6 +187,7 @@ export class Batcher {
     const buffer = pool.take(budget.fits(room * 2) ? room : bytes)
     const charged = buffer.length + limits.recordOverheadBytes
     budget.force(charged)
+    this.#waitingBytes += charged
     owner.inflightBytes += charged
     return buffer
   }
@@ -197,6 +201,7 @@ export class Batcher {
     batch.buffer.copy(larger, 0, 0, batch.bytes)
     budget.force(larger.length)
     budget.give(batch.buffer.length)
+    this.#waitingBytes += larger.length - batch.buffer.length
     batch.owner.inflightBytes += larger.length - batch.buffer.length
     pool.give(batch.buffer)
     batch.buffer = larger
@@ -305,6 +310,7 @@ export class Batcher {
   #release(batch: Batch): void {
     const charged = batch.buffer.length + limits.recordOverheadBytes
     this.#options.budget.give(charged)
+    this.#waitingBytes -= charged
     batch.owner.inflightBytes -= charged
   }
 

@@ -30,4 +30,10 @@ export class BufferPool {
     else free.push(buffer)
     this.#freeBytes += size
   }
+
+  /** Forgets all free buffers. */
+  clear(): void {
+    this.#free.clear()
+    this.#freeBytes = 0
+  }
 }

@@ -255,6 +255,7 @@ export class Claim {
       const receiver = this.#receiver
       if (receiver.waiting > 0 && receiver.waiting + bytes > limits.receiverShareMax * free) return false
     }
+    this.#shares.whole.force(limits.requestOverheadBytes)
     link.waiting = held
     peer.waiting += bytes
     this.#receiver.waiting += bytes
@@ -263,6 +264,7 @@ export class Claim {
 
   /** The fate of records that waited is known. */
   settled(bytes: number): void {
+    this.#shares.whole.give(limits.requestOverheadBytes)
     this.#link.waiting -= bytes
     this.#link.peer.waiting -= bytes
     this.#receiver.waiting -= bytes

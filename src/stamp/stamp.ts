@@ -2,6 +2,7 @@
  * Stamps a request: one record for each guid, in the order of its items. The bytes are walked and spliced by the kernel;
  * here it is decided whose each distinct set of source values is.
  */
+import { limits } from '../limits.ts'
 import {
   type Format,
   type Kernel,
@@ -67,6 +68,8 @@ export function stamp(
   const guids = assign(kernel, stamping, rules, request)
   const recordCount = guids === undefined ? -1 : kernel.plan(recordBytesMax)
   if (guids === undefined || recordCount < 0) return kernelCodes[recordCount as keyof typeof kernelCodes]
+  // Of OTLP the plan itself ends there; the other formats do not count records.
+  if (recordCount > limits.requestRecordsMax) return 'too_large'
   const written = kernel.write()
   if (written < 0) return kernelCodes[written as keyof typeof kernelCodes]
   return { items: kernel.itemCount, guids, recordCount, refused: refusals(kernel) }

@@ -110,6 +110,19 @@ export const definitions = {
     labels: [],
     note: 'At `limits.inflightBytes` senders are told to wait.',
   },
+  guidepost_event_loop_lag_seconds: {
+    type: 'gauge',
+    help: 'Seconds that everything waited for its turn at least, for half a second or more.',
+    labels: [],
+    note: 'One long turn does not show here. Above 0.5, new requests are refused (`lagging`): the CPU is not enough. Of several workers, the longest.',
+    together: 'max',
+  },
+  guidepost_memory_bytes_max: {
+    type: 'gauge',
+    help: 'Bytes that the program may occupy, all workers together.',
+    labels: [],
+    note: '`process_resident_memory_bytes` stays below it. Beyond three quarters of it only small requests are taken (`memory`).',
+  },
   guidepost_bus_up: {
     type: 'gauge',
     help: '1 when the bus takes records, 0 when it does not.',

@@ -19,6 +19,11 @@ export const events = {
     meaning: 'Kafka takes no records. Without a spool senders are told to wait.',
     action: 'See [GuidepostBusDown](#guidepostbusdown).',
   },
+  memory_short: {
+    meaning:
+      'The process came near `limits.memoryBytes`: large requests are told to wait, and what was kept for reuse is let go.',
+    action: 'If it comes again and again, raise `limits.memoryBytes`, or lower `limits.inflightBytes`.',
+  },
   torn_tail: {
     meaning:
       'A record that was being written when the process died was cut off the end of a log or a spool. It was never acknowledged, so its sender still has it.',

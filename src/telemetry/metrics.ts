@@ -69,6 +69,10 @@ export class Metrics {
   readonly #events: Children<Incrementer>
   #inflightBytes: () => number = () => 0
   #spool: SpoolFacts = { bytes: () => 0, bytesMax: 0, parkedItems: () => 0 }
+  #pressure: () => { readonly lagSeconds: number; readonly memoryBytes: number } = () => ({
+    lagSeconds: 0,
+    memoryBytes: 0,
+  })
   readonly #spoolWritten: Children<Incrementer>
   readonly #spoolDelivered: Children<Incrementer>
   #busHealth: () => { readonly up: boolean } = () => ({ up: false })
@@ -90,6 +94,8 @@ export class Metrics {
     this.#gauge('guidepost_spool_bytes_max', () => this.#spool.bytesMax)
     this.#gauge('guidepost_spool_parked_items', () => this.#spool.parkedItems())
     this.#gauge('guidepost_inflight_bytes', () => this.#inflightBytes())
+    this.#gauge('guidepost_event_loop_lag_seconds', () => this.#pressure().lagSeconds)
+    this.#gauge('guidepost_memory_bytes_max', () => this.#pressure().memoryBytes)
     this.#gauge('guidepost_bus_up', () => (this.#busHealth().up ? 1 : 0))
     this.#gauge('guidepost_ready', () => (this.#isReady() ? 1 : 0))
     new Gauge({ ...this.#head('guidepost_build_info'), registers: [this.registry] })
@@ -141,6 +147,11 @@ export class Metrics {
   /** What is told of the spool at each scrape. */
   setSpool(spool: SpoolFacts): void {
     this.#spool = spool
+  }
+
+  /** Where the lag of the event loop and the bound of memory are read at each scrape. */
+  setPressure(read: () => { readonly lagSeconds: number; readonly memoryBytes: number }): void {
+    this.#pressure = read
   }
 
   /** Where the state of the bus is read at each scrape; down until set. */

@@ -161,6 +161,11 @@ export class Kernel {
     else if (now - this.#largeAt > limits.kernelLargeMs) this.#instantiate()
   }
 
+  /** Gives a large memory back, and begins with a small one. Between requests, never within one. */
+  relieve(): void {
+    if (this.#exports.memory.buffer.byteLength > limits.kernelBytesRelieved) this.#instantiate()
+  }
+
   /** Inflates a snappy block made of `chunks`. The payload's length, or the kernel's negative code. */
   putSnappy(chunks: readonly Buffer[], bytes: number, inflatedBytesMax: number): number {
     const at = this.#copyIn(chunks, bytes)

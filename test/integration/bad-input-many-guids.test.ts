@@ -1,12 +1,11 @@
-/** One request with very many guids: linear time, a record for each, and memory that stays bounded. */
+/** One request with very many guids: linear time, a record for each, memory that stays bounded, and a bound of their number. */
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
+import { limits } from '../../src/limits.ts'
 import { Running } from '../support/running.ts'
 import { contentV1, contentV2, messageV1, messageV2, post, snappy } from '../support/senders.ts'
 
-/** 100,000 records at a time, each with its objects; the bound for everything else is far lower. */
-const crowdBytesMax = 900e6
-const crowd = 100_000
+const crowd = limits.requestRecordsMax
 
 const running = await Running.start({ after })
 const versions = [
@@ -32,6 +31,17 @@ for (const [version, build, content] of versions) {
   })
 }
 
+test('one guid more than that is too many, and none of them is taken', async () => {
+  for (const [version, build, content] of versions) {
+    const id = `beyond-${version}`
+    const labels = Array.from({ length: crowd + 1 }, (_, i) => ({ __name__: 'up', id, namespace: `n${i}` }))
+    const reply = await post(running.port, snappy(build(...labels)), { headers: content })
+    assert.equal(reply.status, 413)
+    assert.match(reply.text, /^GP_BODY_TOO_LARGE: .* or 10000 records when it is stamped and split by guid/)
+  }
+  assert.ok(!(await running.records()).some(({ value }) => value.includes('beyond-')))
+})
+
 test('each guid has a record of its own, and the program is well', async () => {
   const found = { 1: new Set<string>(), 2: new Set<string>() }
   const last = { 1: `many-1-${crowd}`, 2: `many-2-${crowd}` }
@@ -45,5 +55,5 @@ test('each guid has a record of its own, and the program is well', async () => {
   }
   assert.deepEqual(wrong, [])
   assert.deepEqual([found[1].size, found[2].size], [crowd, crowd])
-  await running.assertServing(crowdBytesMax)
+  await running.assertServing()
 })

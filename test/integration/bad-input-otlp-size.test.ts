@@ -17,7 +17,7 @@ after(() => sender.close())
 
 /** What the program may occupy after requests of 10 MB and more, and after 100,000 records at once. */
 const wideBytesMax = 600e6
-const crowdBytesMax = 900e6
+const residentBytesMax = 900e6
 
 const guid = { headers: { 'x-guid': 'team-a' } }
 
@@ -218,7 +218,7 @@ test('a refusal looks at a bounded part of what it names', async (context) => {
   }
 })
 
-test('100,000 resources of 100,000 guids in one request are as many records; more are refused', async () => {
+test('10,000 resources of as many guids in one request are as many records; more are refused', async () => {
   const many = (count: number): Buffer =>
     Buffer.concat(
       Array.from({ length: count }, (_, i) =>
@@ -226,18 +226,18 @@ test('100,000 resources of 100,000 guids in one request are as many records; mor
       ),
     )
   const before = await running.counter('guidepost_published_items_total')
-  const told = await sender.send('grpc', 'traces', many(100_000))
+  const told = await sender.send('grpc', 'traces', many(10_000))
   assert.equal(told.code, 0, told.text)
-  assert.equal(await running.counter('guidepost_published_items_total'), before + 100_000)
-  const more = await sender.send('grpc', 'traces', many(100_001))
+  assert.equal(await running.counter('guidepost_published_items_total'), before + 10_000)
+  const more = await sender.send('grpc', 'traces', many(10_001))
   assert.equal(more.code, 8)
-  assert.match(more.text, /^GP_BODY_TOO_LARGE: .* 100000 records.*smaller batches/)
-  await running.assertServing(crowdBytesMax)
+  assert.match(more.text, /^GP_BODY_TOO_LARGE: .* 10000 records.*smaller batches/)
+  await running.assertServing(residentBytesMax)
 })
 
 test('what was taken lies in the log, and decodes', async () => {
   const records = (await running.records()).filter(({ topic }) => topic === 'otlp_spans')
-  assert.ok(records.length >= 100_003)
+  assert.ok(records.length >= 10_003)
   for (const { value } of records.filter(({ value }) => value.length > 1_000)) decodeOtlp('traces', value)
   assert.equal(await program.stop(), 0)
 })

@@ -112,9 +112,9 @@ function valueText(option: Option): string {
 }
 
 function defaultText(option: Option): string {
-  if ((option.type === 'custom' || option.type === 'integer') && option.defaultText) return option.defaultText
+  if ('defaultText' in option && option.defaultText) return option.defaultText
   if (option.type === 'custom') return ''
-  if (option.type === 'bytes') return formatBytes(option.default)
+  if (option.type === 'bytes' && option.default !== undefined) return formatBytes(option.default)
   return 'default' in option && option.default !== undefined ? `\`${option.default}\`` : ''
 }
 

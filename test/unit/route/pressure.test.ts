@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { limits, MiB } from '../../../src/limits.ts'
+import { Budget } from '../../../src/route/budget.ts'
+import { Pressure } from '../../../src/route/pressure.ts'
+import { Shares } from '../../../src/route/shares.ts'
+
+class World {
+  readonly budget = new Budget(128 * MiB)
+  readonly shares = new Shares(this.budget)
+  resident = 150 * MiB
+  relieved = 0
+  nowMs = 1_000
+  readonly pressure = new Pressure({
+    shares: this.shares,
+    memoryBytes: 1024 * MiB,
+    residentBytes: () => this.resident,
+    relieve: () => this.relieved++,
+  })
+
+  /** The timer comes `lateMs` late, so often. */
+  late(lateMs: number, times: number): void {
+    for (let i = 0; i < times; i++) {
+      this.nowMs += limits.lagCheckMs + lateMs
+      this.pressure.sample(this.nowMs)
+    }
+  }
+
+  /** The largest body that a second sender may bring, in MiB. */
+  largest(): number {
+    const first = this.shares.open(this.shares.connect('10.0.0.1'), 'otlp', 1)
+    const claim = this.shares.open(this.shares.connect('10.0.0.2'), 'otlp', 2)
+    first.take(1)
+    let mebibytes = 64
+    while (mebibytes > 0 && !claim.fits(mebibytes * MiB)) mebibytes--
+    first.give(1)
+    return mebibytes
+  }
+}
+
+test('a lag is standing when it never fell for a second; one turn in time ends it', () => {
+  const world = new World()
+  world.late(0, 40)
+  assert.equal(world.pressure.isLagging, false)
+  world.late(3_000, 1)
+  assert.equal(world.pressure.isLagging, false, 'one long turn')
+  world.late(10, 20)
+  world.late(600, 1)
+  world.late(0, 1)
+  world.late(600, 1)
+  assert.equal(world.pressure.isLagging, false, 'some long turns')
+  world.late(700, 4)
+  assert.equal(world.pressure.isLagging, true)
+  assert.ok(world.pressure.lagSeconds > 0.69, `${world.pressure.lagSeconds}`)
+  world.late(20, 1)
+  assert.equal(world.pressure.isLagging, false)
+  assert.ok(world.pressure.lagSeconds < 0.03)
+})
+
+test('the more memory is occupied, the smaller are the bodies that are taken; never none', () => {
+  const world = new World()
+  const sizes: number[] = []
+  for (const resident of [150, 400, 600, 700, 760, 900]) {
+    world.resident = resident * MiB
+    world.late(0, 10)
+    sizes.push(world.largest())
+  }
+  assert.ok(sizes[0]! >= 42, `${sizes}`)
+  assert.deepEqual(
+    sizes,
+    sizes.toSorted((a, b) => b - a),
+  )
+  assert.equal(sizes.at(-1), 1, `${sizes}`)
+  world.resident = 150 * MiB
+  world.late(0, 10)
+  assert.equal(world.largest(), sizes[0], 'and it recovers')
+})
+
+test('above the mark memory is let go, not more often than every two seconds', () => {
+  const world = new World()
+  world.late(0, 100)
+  assert.equal(world.relieved, 0)
+  world.resident = 900 * MiB
+  world.late(0, 4)
+  assert.equal(world.relieved, 1)
+  world.late(0, 10)
+  assert.equal(world.relieved, 1)
+})
