@@ -62,6 +62,9 @@ export class Shares {
   readonly #peers = new Map<string, Peer>()
   readonly #receivers = new Map<string, Holder>()
   readonly #unfinished = new Set<Unfinished>()
+  /** Requests that hold more than `limits.shareBytesMin` of bodies, and bytes of others that were taken though memory was short. */
+  large = 0
+  beyond = 0
   #reading = 0
   /** Bytes in flight beyond which no more bodies are taken, since memory is short. */
   #ceiling = Number.POSITIVE_INFINITY
@@ -181,6 +184,8 @@ export class Claim {
   readonly #link: Link
   readonly #receiver: Holder
   #reading = 0
+  /** What of it was taken, as a small request, though memory was short. */
+  #beyond = 0
 
   constructor(shares: Shares, link: Link, receiver: Holder, connection: number) {
     this.#shares = shares
@@ -192,29 +197,39 @@ export class Claim {
   /** Takes `bytes` of a body when there is room for them; the taker gives the same number back. */
   take(bytes: number): boolean {
     if (!this.fits(bytes)) return false
+    const shares = this.#shares
+    if (bytes > shares.free && this.#reading + bytes <= limits.shareBytesMin) {
+      this.#beyond += bytes
+      shares.beyond += bytes
+    }
+    if (this.#reading <= limits.shareBytesMin && this.#reading + bytes > limits.shareBytesMin) shares.large++
     this.#reading += bytes
     this.#link.reading += bytes
     this.#link.peer.reading += bytes
     this.#receiver.reading += bytes
-    this.#shares.add(bytes)
+    shares.add(bytes)
     return true
   }
 
   give(bytes: number): void {
+    const shares = this.#shares
+    const beyond = Math.min(bytes, this.#beyond)
+    this.#beyond -= beyond
+    shares.beyond -= beyond
+    if (this.#reading > limits.shareBytesMin && this.#reading - bytes <= limits.shareBytesMin) shares.large--
     this.#reading -= bytes
     this.#link.reading -= bytes
     this.#link.peer.reading -= bytes
     this.#receiver.reading -= bytes
-    this.#shares.remove(bytes)
+    shares.remove(bytes)
   }
 
   /** Whether `bytes` could be taken now. */
   fits(bytes: number): boolean {
     const shares = this.#shares
-    // What has all to itself may be as large as a request may be at all, even if memory is short for good.
-    if (this.#reading === shares.whole.bytes) return bytes <= shares.freeAlone
     const { free } = shares
-    if (bytes > free) return false
+    if (bytes > free) return bytes <= shares.freeAlone && this.#mayPassCeiling(bytes)
+    // What has all to itself may be as large as a request may be at all.
     if (this.#reading === shares.reading) return true
     const held = this.#link.reading + bytes
     if (held > limits.connectionShareMax * free) return false
@@ -232,6 +247,20 @@ export class Claim {
 
   forget(body: Unfinished): void {
     this.#shares.forget(body)
+  }
+
+  /**
+   * While memory is short, if for good: one large request at a time, when nearly nothing else is in flight, and beside it
+   * small ones.
+   */
+  #mayPassCeiling(bytes: number): boolean {
+    const shares = this.#shares
+    const reading = this.#reading
+    if (reading + bytes <= limits.shareBytesMin) {
+      return shares.beyond + bytes <= limits.memoryInflightBytesMin
+    }
+    const others = shares.large - (reading > limits.shareBytesMin ? 1 : 0)
+    return others === 0 && shares.whole.bytes - reading <= limits.memoryInflightBytesMin
   }
 
   /** Why `bytes` do not fit, once `fits` or `take` said so. */

