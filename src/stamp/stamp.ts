@@ -66,6 +66,7 @@ export function stamp(
   })
   if (code < 0) return kernelCodes[code as keyof typeof kernelCodes]
   const guids = assign(kernel, stamping, rules, request)
+  if (guids === 'too_large') return guids
   const recordCount = guids === undefined ? -1 : kernel.plan(recordBytesMax)
   if (guids === undefined || recordCount < 0) return kernelCodes[recordCount as keyof typeof kernelCodes]
   // Of OTLP the plan itself ends there; the other formats do not count records.
@@ -75,13 +76,16 @@ export function stamp(
   return { items: kernel.itemCount, guids, recordCount, refused: refusals(kernel) }
 }
 
-/** Gives each tuple its slot or its refusal, each slot its stamp. Undefined when there is no memory for it. */
+/**
+ * Gives each tuple its slot or its refusal, each slot its stamp. Undefined when there is no memory for it. It ends with one
+ * guid too many: what is prepared for a guid costs more than all else of a small item.
+ */
 function assign(
   kernel: Kernel,
   stamping: Stamping,
   rules: GuidRules,
   request: RequestGuid,
-): Guid[] | undefined {
+): Guid[] | 'too_large' | undefined {
   const number = ++requests
   const guids: Guid[] = []
   const verdicts: number[] = []
@@ -95,7 +99,8 @@ function assign(
     if (verdict.slotRequest !== number) {
       verdict.slotRequest = number
       verdict.slot = guids.length
-      guids.push(verdict)
+      // One tuple is that of items without any source, of which there may be none.
+      if (guids.push(verdict) > limits.requestRecordsMax + 1) return 'too_large'
     }
     verdicts.push(verdict.slot)
   }
