@@ -358,6 +358,8 @@ export const limits = {
   workersMax: 64,
   /** Those that are started unless the configuration says how many, on a machine with as many cores. */
   workersDefaultMax: 4,
+  /** Bytes of memory that there must be for each of them. */
+  workerMemoryBytes: 512 * MiB,
   /** Milliseconds between two reports of a worker: how it is, and what it has counted. */
   workerReportMs: 1_000,
   /** Milliseconds without a report after which a worker counts as hung, and is ended and started again. */

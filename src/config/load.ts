@@ -58,6 +58,8 @@ export interface LoadOptions {
   readonly cwd?: string | undefined
   /** Cores that this process may use, its container's bound included; the machine's unless given. */
   readonly cores?: number | undefined
+  /** Bytes of memory of the machine or the container; what it has unless given. */
+  readonly machineBytes?: number | undefined
 }
 
 export type LoadResult =
@@ -155,8 +157,8 @@ class Loading {
     if (complete === undefined) return undefined
     const { metrics, logging, admin } = written
     const isBounded = isSet('limits', 'inflightBytes')
-    const cores = this.#options.cores ?? coresOf()
-    const workers = workersOf(written, complete.kind, isBounded, cores)
+    const { cores = coresOf(), machineBytes: bytes = machineBytes() } = this.#options
+    const workers = workersOf(written, complete.kind, isBounded, { cores, bytes })
     return {
       bus: complete,
       workers,
@@ -167,7 +169,7 @@ class Loading {
       limits: {
         ...written.limits,
         inflightBytes: inflightBytesOf(written, workers, isBounded),
-        memoryBytes: memoryBytesOf(written, workers, machineBytes()),
+        memoryBytes: memoryBytesOf(written, workers, bytes),
       },
       metrics,
       logging,

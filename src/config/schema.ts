@@ -43,7 +43,7 @@ export const schema = {
       min: 1,
       max: limits.workersMax,
       defaultText: 'one for each core, at most 4; 1 for a `log:` bus',
-      doc: `Processes that share the ports, each with its own connections to the bus and its own spool (docs/workers.md). Only for a \`kafka:\` bus: a log has one writer. ${totalsDoc} Unless set, no more than \`limits.inflightBytes\` has room for.`,
+      doc: `Processes that share the ports, each with its own connections to the bus and its own spool (docs/workers.md). Only for a \`kafka:\` bus: a log has one writer. ${totalsDoc} Unless set, no more than \`limits.inflightBytes\` has room for, and than there are 512 MiB of memory for.`,
       neighbour: 'limits.inflightBytes',
     },
     guid: guidBlock,

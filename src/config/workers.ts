@@ -30,21 +30,28 @@ function inflightBytesMin(written: Written): number {
   return 2 * Math.max(...largestRequests(written).map((name) => written.limits[name]))
 }
 
+/** What the program finds: the cores that it may use, and the bytes of memory that the machine or the container has. */
+export interface Machine {
+  readonly cores: number
+  readonly bytes: number
+}
+
 /**
- * The processes to start. `isBounded`: the operator has set `limits.inflightBytes`, and then no more are started by
- * themselves than it has room for. `cores`: those that this process may use.
+ * The processes to start; by themselves no more than the memory has room for. `isBounded`: the operator has set
+ * `limits.inflightBytes`, and then no more than that has room for either.
  */
 export function workersOf(
   written: Written,
   busKind: 'log' | 'kafka',
   isBounded: boolean,
-  cores: number,
+  { cores, bytes }: Machine,
 ): number {
   if (busKind === 'log') return 1
   if (written.workers !== undefined) return written.workers
-  const fitting = Math.floor(written.limits.inflightBytes / inflightBytesMin(written))
-  const most = Math.min(cores, limits.workersDefaultMax, isBounded ? fitting : Number.POSITIVE_INFINITY)
-  return Math.max(1, most)
+  const { inflightBytes, memoryBytes = bytes * limits.memoryMachineShare } = written.limits
+  const inMemory = Math.floor(memoryBytes / limits.workerMemoryBytes)
+  const inFlight = isBounded ? Math.floor(inflightBytes / inflightBytesMin(written)) : inMemory
+  return Math.max(1, Math.min(cores, limits.workersDefaultMax, inMemory, inFlight))
 }
 
 /** Bytes in flight of all workers together. */

@@ -7,8 +7,8 @@ import { GiB, limits, MiB } from '../../../src/limits.ts'
 
 const kafka = { GUIDEPOST_BUS: 'kafka://broker:9092' }
 
-function load(env: Readonly<Record<string, string>>, cores = 8): Config {
-  const result = loadConfig({ env, cores })
+function load(env: Readonly<Record<string, string>>, cores = 8, machineBytes = 64 * GiB): Config {
+  const result = loadConfig({ env, cores, machineBytes })
   if (result.config === undefined) assert.fail(result.problems.map(formatProblem).join('\n'))
   return result.config
 }
@@ -24,6 +24,14 @@ test('one worker for each core with Kafka, at most four; always one with a log',
   assert.equal(load(kafka, 64).workers, limits.workersDefaultMax)
   assert.equal(load({}, 64).workers, 1)
   assert.equal(load({ ...kafka, GUIDEPOST_WORKERS: '7' }, 2).workers, 7, 'as many as are asked for')
+})
+
+test('no more workers than there is memory for, unless they are asked for', () => {
+  assert.equal(load(kafka, 4, 768 * MiB).workers, 1)
+  assert.equal(load(kafka, 4, 256 * MiB).workers, 1)
+  assert.equal(load(kafka, 4, 1.5 * GiB).workers, 2)
+  assert.equal(load({ ...kafka, GUIDEPOST_LIMITS_MEMORY_BYTES: '1600MiB' }, 4).workers, 3)
+  assert.equal(load({ ...kafka, GUIDEPOST_WORKERS: '2' }, 4, 768 * MiB).workers, 2)
 })
 
 test('a log has one writer: more workers are a problem that says so', () => {
