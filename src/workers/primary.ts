@@ -34,7 +34,8 @@ export class Primary implements Runner {
       log,
       ended: ({ report }, { hasDrained }) => {
         if (report === undefined) return
-        if (hasDrained) this.#sum.keep(report.counts)
+        // One that somebody else has ended is started again, and opens its spool anew.
+        if (hasDrained && this.#draining) this.#sum.keep(report.counts)
         else this.#sum.retire(report.counts)
       },
       restarted: (worker) => this.#metrics.restarted(worker),

@@ -95,6 +95,23 @@ test(
   },
 )
 
+test('a worker that is ended in order is started again, and counts once', options, async (context) => {
+  const directory = await temporaryDirectory(context)
+  const env = { GUIDEPOST_SPOOL_ENABLED: 'true' }
+  const program = await startWorkers({ broker: broker.address, directory, env })
+  context.after(() => program.kill())
+  const bytesMax = 'guidepost_spool_bytes_max'
+  const before = sumOf(await program.metrics(), bytesMax)
+  assert.ok(before > 0)
+  const [first] = await workersOf(program)
+  process.kill(first!.pid, 'SIGTERM')
+  await untilRestarted(program, 1)
+  // What is a state and no count went with the process that had it.
+  assert.equal(sumOf(await program.metrics(), bytesMax), before)
+  await assertBooks(program)
+  assert.equal(await program.stop(), 0)
+})
+
 test('the primary is killed: the workers finish what they have begun, and end', options, async (context) => {
   const directory = await temporaryDirectory(context)
   const program = await startWorkers({ broker: broker.address, directory })
