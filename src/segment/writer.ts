@@ -45,6 +45,8 @@ export interface PendingAppend {
    * is being written may still become durable, but never with bytes that the caller changed after this call.
    */
   abandon(outcome: GuidepostError): void
+  /** As `abandon`, of what is not being written yet; anything else goes on as if this had not been called. */
+  withdraw(outcome: GuidepostError): void
 }
 
 /** A segment open for appending. */
@@ -84,6 +86,10 @@ class Entry implements PendingAppend {
     // The caller's memory is its own again; a long queue behind a hanging disk must not hold it.
     if (!this.isTaken) this.records = []
     this.#resolve(outcome)
+  }
+
+  withdraw(outcome: GuidepostError): void {
+    if (!this.isTaken) this.abandon(outcome)
   }
 }
 

@@ -20,7 +20,7 @@ import { fileHeaderBytes, quarantineFolder, type SegmentRecord, segmentName } fr
 import { readableBytes } from '../segment/readable-bytes.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { listSegments } from '../segment/recovery.ts'
-import { SegmentWriter, type WriteOutcome } from '../segment/writer.ts'
+import { type PendingAppend, SegmentWriter, type WriteOutcome } from '../segment/writer.ts'
 import { readCursor, removeCursor, writeCursor } from './cursor.ts'
 
 export interface SpoolSettings {
@@ -68,7 +68,6 @@ export class Spool {
   #savedCursor: number
   #savedAtMs = Number.NEGATIVE_INFINITY
   #queuedBytes = 0
-  #queuedRecords = 0
 
   private constructor(settings: SpoolSettings, fs: FileSystem, opened: Opened) {
     this.#settings = settings
@@ -130,11 +129,6 @@ export class Spool {
     return this.#writer.durableOffset
   }
 
-  /** Records that wait to become durable. */
-  get queuedRecords(): number {
-    return this.#queuedRecords
-  }
-
   /** Where it lies. */
   get directory(): string {
     return this.#settings.directory
@@ -159,19 +153,23 @@ export class Spool {
 
   /**
    * Appends all of these records or none; settles when they are durable. They must not change until then. In the order
-   * of the calls. Over the quota it is refused at once. Never rejects.
+   * of the calls. Over the quota it is refused at once. `queued` is called before this returns, when they wait for the
+   * disk. Never rejects.
    */
-  async append(records: readonly SegmentRecord[]): Promise<WriteOutcome> {
+  async append(
+    records: readonly SegmentRecord[],
+    queued?: (pending: Pick<PendingAppend, 'withdraw'>) => void,
+  ): Promise<WriteOutcome> {
     let bytes = 0
     for (const record of records) bytes += recordBytesAtMost(record)
     if (!this.#fits(bytes)) return this.#quotaError()
     // Behind a disk that hangs nothing is queued: memory stays bounded.
     if (this.#writer.commitMs > this.#settings.stallMs) return this.problem
     this.#queuedBytes += bytes
-    this.#queuedRecords += records.length
-    const outcome = await this.#writer.append(records).settled
+    const pending = this.#writer.append(records)
+    queued?.(pending)
+    const outcome = await pending.settled
     this.#queuedBytes -= bytes
-    this.#queuedRecords -= records.length
     return outcome === undefined ? undefined : this.#explain(outcome)
   }
 

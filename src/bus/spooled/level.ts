@@ -25,12 +25,15 @@ export class Level {
 
   /**
    * Puts records into the spool's queue before it returns, all of them or none; settles when they are durable. Their keys
-   * are held from the call on, and are given back when it comes to nothing. Never rejects.
+   * are held from the call on, and are given back when it comes to nothing. `queued` as of `Spool.append`. Never rejects.
    */
-  async store(records: readonly BusRecord[]): Promise<AppendOutcome> {
+  async store(
+    records: readonly BusRecord[],
+    queued?: Parameters<Spool['append']>[1],
+  ): Promise<AppendOutcome> {
     for (const record of records) this.entered(record)
     this.#storing += 1
-    const outcome = await this.spool.append(records.map(toSegmentRecord))
+    const outcome = await this.spool.append(records.map(toSegmentRecord), queued)
     this.#storing -= 1
     if (outcome !== undefined) for (const record of records) this.left(record)
     if (this.#storing === 0) for (const resolve of this.#idle.splice(0)) resolve()

@@ -35,6 +35,7 @@
 import { type GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { nodeFileSystem } from '../../segment/file-system.ts'
+import type { PendingAppend } from '../../segment/writer.ts'
 import type { AppendOptions, AppendOutcome, Bus, BusHealth, BusRecord } from '../bus.ts'
 import { readBacklog } from './backlog.ts'
 import { Deliveries } from './deliveries.ts'
@@ -353,21 +354,28 @@ export class SpooledBus implements Bus {
       return permanent('GP_RECORD_TOO_LARGE', text)
     }
     if (folder.fits(keyOf(record), this.#keysMax)) return undefined
-    const text = `the spool holds records of ${limits.spoolKeysMax} guids and senders, and takes no further ones`
+    const text = `the spool holds records of ${this.#keysMax} guids and senders, and takes no further ones`
     return retryable('GP_OVERLOADED', text)
   }
 
   async #write(folder: SpoolFolder, records: readonly BusRecord[]): Promise<AppendOutcome> {
     let isLate = false
-    const written = folder.main.store(records).then((outcome) => {
+    let pending: Pick<PendingAppend, 'withdraw'> | undefined
+    const stored = folder.main.store(records, (queued) => {
+      pending = queued
+    })
+    const written = stored.then((outcome) => {
       if (outcome === undefined) this.#stored(folder, records, isLate)
       return outcome
     })
     const { afterMs, appendMs } = this.#config
     const late = retryable('GP_BUS_DEADLINE', `the spool did not store a record within ${appendMs} ms`)
     const outcome = await within(Math.max(limits.logPollMs, appendMs - afterMs), written, late)
-    isLate = outcome === late
-    return outcome
+    if (outcome !== late) return outcome
+    isLate = true
+    // Its sender will send it once more: behind a slow disk nothing waits that nobody counts any more.
+    pending?.withdraw(late)
+    return late
   }
 
   #stored(folder: SpoolFolder, records: readonly BusRecord[], isLate: boolean): void {

@@ -1,7 +1,7 @@
 /** What a sender and an operator see of a spool: success when it is durable, refusal when it is full, nothing dropped. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BusRecord } from '../../../src/bus/bus.ts'
+import type { AppendOutcome, BusRecord } from '../../../src/bus/bus.ts'
 import { permanent } from '../../../src/errors.ts'
 import { FaultyFileSystem } from '../../support/faulty-file-system.ts'
 import { MemoryBus } from '../../support/memory-bus.ts'
@@ -205,6 +205,43 @@ test('when more keys are spooled than can be remembered, further ones are told t
     await until('all is delivered', 5_000, () => bus.spooledRecords === 0)
     assert.deepEqual(await bus.append([record({ guid: 'c' })]), [undefined])
   } finally {
+    await bus.close(1_000)
+  }
+})
+
+test('a disk that is slow: senders hear in time, and what it has not begun by then is not kept', async () => {
+  const memory = new MemoryBus()
+  const fs = new FaultyFileSystem()
+  const { bus, books } = spooledBus(memory, { directory, afterMs: 10, appendMs: 1_500 }, { fs })
+  await bus.start()
+  const { promise: answered, resolve: answer } = Promise.withResolvers<undefined>()
+  try {
+    memory.down()
+    assert.deepEqual(await bus.append([record()]), [undefined])
+    let waiting: Promise<AppendOutcome[]> | undefined
+    fs.hook = (operation) => {
+      if (operation !== 'datasync') return undefined
+      waiting ??= bus.append([record({ guid: 'waiting' })])
+      return answered
+    }
+    const [begun] = await bus.append([record({ guid: 'begun' })])
+    assert.equal(begun?.code, 'GP_BUS_DEADLINE')
+    assert.ok(waiting !== undefined)
+    const [outcome] = await waiting
+    assert.equal(outcome?.code, 'GP_BUS_DEADLINE')
+    assert.equal(books.spooled, 2)
+    fs.heal()
+    answer(undefined)
+    await until('what was begun is durable', 10_000, () => books.adopted > 0)
+    memory.up()
+    await until('the spool is empty', 10_000, () => bus.spooledRecords === 0)
+    assert.equal(books.adopted, 2, 'its sender was told otherwise')
+    assert.deepEqual(
+      memory.stored.map(({ guid }) => guid),
+      ['shop', 'begun'],
+    )
+  } finally {
+    answer(undefined)
     await bus.close(1_000)
   }
 })
