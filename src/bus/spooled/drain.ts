@@ -191,9 +191,13 @@ export class Drain {
     let rest = spooled
     let pauseMs = pace.retryMsMax / 10
     for (;;) {
-      const behind = await this.#park(rest.filter(({ record }) => isBehind(keyOf(record))))
+      // Asked once: what could not be parked may be first of its key by then, and is one record all the same.
+      const { behind: parking = [], first = [] } = Object.groupBy(rest, ({ record }) =>
+        isBehind(keyOf(record)) ? 'behind' : 'first',
+      )
+      const behind = await this.#park(parking)
       let reason = ''
-      let left = rest.filter(({ record }) => !isBehind(keyOf(record)))
+      let left = first
       if (left.length > 0 && outlet.isUsable()) {
         ;({ left, reason } = await this.#try(left))
         const isAlive = outlet.storedCount() > storedBefore

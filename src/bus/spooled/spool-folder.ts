@@ -55,6 +55,7 @@ export class SpoolFolder {
   /** The source, and the target if there is one. */
   #parked: Level[] = []
   #parkedNumber = 0
+  #parking: Promise<unknown> = Promise.resolve()
   /** In the order in which they are to be delivered. */
   #adopted: Level[] = []
   /** What is being removed still counts. */
@@ -154,14 +155,14 @@ export class SpoolFolder {
   }
 
   /** Makes a source when there is none. Throws file system errors. */
-  async openSource(): Promise<Level> {
-    return this.#parked[0] ?? (await this.#park())
+  openSource(): Promise<Level> {
+    return this.#openParked(0)
   }
 
   /** Makes a target when there is none. Throws file system errors. */
   async openTarget(): Promise<Level> {
     await this.openSource()
-    return this.#parked[1] ?? (await this.#park())
+    return await this.#openParked(1)
   }
 
   /** The source is at its end: the target, if any, takes its place at once. Its files are removed later. */
@@ -216,6 +217,13 @@ export class SpoolFolder {
         await level.spool.close(limits.logPollMs)
       }
     }
+  }
+
+  /** One after the other: two that were made at once could come out in another order than their numbers. */
+  #openParked(index: 0 | 1): Promise<Level> {
+    const opening = this.#parking.then(() => this.#parked[index] ?? this.#park())
+    this.#parking = opening.catch(() => undefined)
+    return opening
   }
 
   async #park(): Promise<Level> {
