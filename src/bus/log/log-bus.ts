@@ -139,10 +139,15 @@ export class LogBus implements Bus {
     const { directory } = this.#config
     await this.#inTime(this.#fs.makeDirectory(directory))
     const taking = DirectoryLock.take(directory)
-    // One that comes too late is of no use, and must not keep others from the log.
-    taking.then((lock) => (this.#state === 'closed' ? lock.release() : undefined)).catch(() => undefined)
-    const lock = await this.#inTime(taking)
-    if (this.#state === 'closed') return
+    const lock = await this.#inTime(taking).catch((error: unknown) => {
+      // One that comes too late is of no use, and must keep neither others nor the next try from the log.
+      taking.then((late) => late.release()).catch(() => undefined)
+      throw error
+    })
+    if (this.#state === 'closed') {
+      await lock.release()
+      return
+    }
     this.#lock = lock
     try {
       await this.#inTime(this.#checkSpace())
