@@ -376,6 +376,10 @@ export const limits = {
   workerStartsFailedMax: 8,
   /** Milliseconds beyond those of its drain after which a worker that has not ended is ended. */
   workerEndMsMax: 3_000,
+  /** Milliseconds between two looks at whether all was heard of a worker that has ended. */
+  workerEndLookMs: 10,
+  /** Workers that have ended whose counts are kept apart; when there are more, they are added up. */
+  workerCountsMax: 8,
 } as const
 
 export type Limits = { readonly [K in keyof typeof limits]: number }

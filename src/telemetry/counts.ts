@@ -3,6 +3,7 @@
  * definition says otherwise. What a process had counted stays counted when it has died.
  */
 import { AggregatorRegistry, type PrometheusContentType, type Registry } from 'prom-client'
+import { limits } from '../limits.ts'
 import { definitions, type MetricDefinition, type MetricName } from './definitions.ts'
 import type { Exposition } from './metrics.ts'
 
@@ -38,7 +39,7 @@ export class CountsSum {
    */
   retire(counts: Counts): void {
     this.#retired.push(closeBooks(counts).filter(({ type }) => isLasting(type)))
-    if (this.#retired.length > RETIRED_MAX) void this.#compact()
+    if (this.#retired.length > limits.workerCountsMax) void this.#compact()
   }
 
   /** A process has ended in order: what it counted stays as it was. */
@@ -55,15 +56,15 @@ export class CountsSum {
   async #compact(): Promise<void> {
     if (this.#isCompacting) return
     this.#isCompacting = true
-    const several = [...this.#retired]
-    const one = await aggregate(several).getMetricsAsJSON()
-    this.#retired.splice(0, several.length, one)
-    this.#isCompacting = false
+    try {
+      const several = [...this.#retired]
+      const one = await aggregate(several).getMetricsAsJSON()
+      this.#retired.splice(0, several.length, one)
+    } finally {
+      this.#isCompacting = false
+    }
   }
 }
-
-/** Dead processes whose counts are kept apart. */
-const RETIRED_MAX = 8
 
 function isLasting(type: unknown): boolean {
   // The library writes names here where its types have numbers.

@@ -125,7 +125,7 @@ export const definitions = {
   },
   guidepost_bus_up: {
     type: 'gauge',
-    help: '1 when the bus takes records, 0 when it does not.',
+    help: '1 when the bus takes all records, 0 when it takes none, or none of some partitions.',
     labels: [],
     note: 'At 0, `/readyz` says why. Of several workers, 0 when it is for one of them.',
     together: 'min',
@@ -152,9 +152,9 @@ export const definitions = {
   },
   guidepost_worker_up: {
     type: 'gauge',
-    help: '1 when this worker has its ports open and reports, 0 when it does not.',
+    help: '1 when this worker has its ports open, 0 when it does not.',
     labels: ['worker'],
-    note: 'Only where there are several workers. One that stays at 0 is started again and again: the log says why.',
+    note: 'Only where there are several workers. One that stays at 0 is started again and again: the log says why. One that hangs stays at 1 until it is ended, after 20 s.',
   },
   guidepost_worker_restarts_total: {
     type: 'counter',

@@ -16,7 +16,7 @@ export const events = {
     action: 'Nothing.',
   },
   bus_down: {
-    meaning: 'Kafka takes no records. Without a spool senders are told to wait.',
+    meaning: 'Kafka takes no records, or none of some partitions. Without a spool senders are told to wait.',
     action: 'See [GuidepostBusDown](#guidepostbusdown).',
   },
   memory_short: {

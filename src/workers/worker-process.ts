@@ -8,9 +8,6 @@ import { limits } from '../limits.ts'
 import type { OpenPort } from '../listeners.ts'
 import type { Order, Report, Word } from './words.ts'
 
-/** Milliseconds between two looks at whether all was heard of a process that is gone. */
-const LOOK_MS = 10
-
 /** How a worker ended. */
 export interface WorkerEnd {
   readonly code: number | null
@@ -100,7 +97,7 @@ export class WorkerProcess {
       if (!isStarted) resolve([null, null])
     })
     const endMs = performance.now() + limits.workerEndMsMax
-    while (isStarted && worker.isConnected() && performance.now() < endMs) await sleep(LOOK_MS)
+    while (isStarted && worker.isConnected() && performance.now() < endMs) await sleep(limits.workerEndLookMs)
     // Node keeps this event back until the answer has come to a connection that it has offered. A dead process does not
     // answer; and while its end is not told, node:cluster goes on offering it connections.
     if (this.#isChannelOpen) worker.process.emit('disconnect')
