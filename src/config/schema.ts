@@ -11,7 +11,7 @@ import { receiversBlock } from './schema-receivers.ts'
 const secondMs = 1_000
 const hourMs = 3_600 * secondMs
 const totalsDoc =
-  '`limits.inflightBytes`, `limits.connections`, `spool.bytesMax` and `spool.drainBytesPerSecond` are totals, of which each has an equal share.'
+  '`limits.inflightBytes`, `limits.memoryBytes`, `limits.connections`, `spool.bytesMax` and `spool.drainBytesPerSecond` are totals, of which each has an equal share.'
 
 export const schema = {
   type: 'block',
