@@ -202,8 +202,11 @@ class Loading {
     return { ...url, ...kafka, appendMs, sasl: this.#sasl(kafka.sasl), tls: this.#tls(kafka.tls) }
   }
 
-  #spool({ spool: { enabled, directory, ...bounds } }: Written): SpoolConfig | undefined {
-    return enabled ? { directory: resolve(this.#cwd, directory), ...bounds } : undefined
+  #spool({ spool: { enabled, directory, afterMs, ...bounds }, limits }: Written): SpoolConfig | undefined {
+    if (!enabled) return undefined
+    // What is set is checked against it; the default gives way.
+    const inTime = Math.min(afterMs, Math.floor(limits.appendMs / 2))
+    return { directory: resolve(this.#cwd, directory), afterMs: inTime, ...bounds }
   }
 
   #sasl(sasl: Written['kafka']['sasl']): SaslConfig | undefined {

@@ -48,7 +48,7 @@ function checkSizes(facts: Facts, problem: Report): void {
     const why = 'a full record must fit Kafka'
     atMost(['limits', 'recordBytes'], limits.recordBytes, 'kafka.recordBytesMax', kafka.recordBytesMax, why)
     const half = 'a record that Kafka did not take must still reach the disk'
-    if (written.spool.enabled)
+    if (written.spool.enabled && facts.isSet('spool', 'afterMs'))
       atMost(['spool', 'afterMs'], written.spool.afterMs * 2, 'limits.appendMs', limits.appendMs, half)
     const connect = 'an append must outlast a connection'
     atMost(['kafka', 'connectMs'], kafka.connectMs, 'limits.appendMs', limits.appendMs, connect)

@@ -249,7 +249,7 @@ export const schema = {
       keys: {
         enabled: {
           type: 'boolean',
-          default: false,
+          default: true,
           doc: 'Whether there is a spool. Without one senders are told to wait while Kafka is away. Its folder must outlive the process.',
         },
         directory: {
@@ -258,7 +258,7 @@ export const schema = {
           pattern: /^.+$/s,
           example: '/var/lib/guidepost/spool',
           default: 'data/spool',
-          doc: 'The folder of the spool, on a disk that outlives the process. A relative one is taken from the working directory.',
+          doc: 'The folder of the spool, on a disk that outlives the process; each worker has a folder in it. A relative one is taken from the working directory.',
           neighbour: 'spool.bytesMax',
         },
         bytesMax: {
@@ -266,7 +266,7 @@ export const schema = {
           default: limits.spoolBytesMax,
           min: 1 * MiB,
           max: 1024 * 1024 * GiB,
-          doc: 'What the spool may hold. Over it senders are told to wait; nothing is dropped.',
+          doc: 'What the spool may take on the disk, all workers together. Over it senders are told to wait; nothing is dropped.',
           neighbour: 'spool.directory',
         },
         afterMs: {
@@ -275,7 +275,7 @@ export const schema = {
           default: limits.spoolAfterMs,
           min: 100,
           max: hourMs,
-          doc: 'How long Kafka may take for a record before it is spooled.',
+          doc: 'How long Kafka may take for a record before it is spooled; half of `limits.appendMs` where that is less, unless set.',
           neighbour: 'limits.appendMs',
         },
         drainBytesPerSecond: {

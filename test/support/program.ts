@@ -17,6 +17,12 @@ const anyPorts = Object.fromEntries(
   [...optionVariables].filter(([, { path }]) => path.at(-1) === 'port').map(([name]) => [name, '0']),
 )
 
+/**
+ * Unless a test wants more: one process, whatever the machine has; and no spool, which would lie in the working directory
+ * that they share, and would hide from them what senders are told without one.
+ */
+const alone = { GUIDEPOST_WORKERS: '1', GUIDEPOST_SPOOL_ENABLED: 'false' }
+
 export interface ProgramOptions {
   /** A bus URL such as `log:DIR`. */
   readonly bus: string
@@ -86,9 +92,7 @@ export class Program {
     const child = spawn(command, args, {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
-      // Without a spool unless a test wants one: it would lie in the working directory, which they share.
-      // One process unless a test wants more, whatever the machine has.
-      env: { ...foreignEnvironment(), GUIDEPOST_WORKERS: '1', ...anyPorts, ...options.env },
+      env: { ...foreignEnvironment(), ...alone, ...anyPorts, ...options.env },
     })
     const logs: LogLine[] = []
     for (const stream of [child.stdout, child.stderr]) {
