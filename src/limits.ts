@@ -147,6 +147,9 @@ export const limits = {
   /** Milliseconds between two looks at the memory that is occupied, and between two tries to have less of it. */
   memoryCheckMs: 100,
   memoryRelieveMs: 2_000,
+  /** Milliseconds between two such tries at most; the pause doubles while one frees less than this share. */
+  memoryRelieveMsMax: 60_000,
+  memoryRelievedShareMin: 0.05,
   /** Milliseconds between two samples of the event loop's lag, and of the window whose least one counts. */
   lagCheckMs: 50,
   lagWindowMs: 500,

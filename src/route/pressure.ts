@@ -33,6 +33,7 @@ export class Pressure {
   #leastBeforeMs = 0
   #memoryMs = 0
   #relievedMs = Number.NEGATIVE_INFINITY
+  #relieveMs: number = limits.memoryRelieveMs
 
   constructor(options: PressureOptions) {
     this.#options = options
@@ -88,8 +89,14 @@ export class Pressure {
     const left = this.#memoryBytes * limits.memoryShareMax - residentBytes()
     const more = Math.max(left / limits.memoryPerByte, 0)
     shares.lower(Math.max(whole.bytes + more, limits.memoryInflightBytesMin))
-    if (left > 0 || nowMs - this.#relievedMs < limits.memoryRelieveMs) return
+    if (left > 0) this.#relieveMs = limits.memoryRelieveMs
+    if (left > 0 || nowMs - this.#relievedMs < this.#relieveMs) return
+    const before = residentBytes()
     relieve()
     this.#relievedMs = nowMs
+    // What is not garbage stays, however often it is looked for; and looking takes a while.
+    const isOfUse = residentBytes() < before * (1 - limits.memoryRelievedShareMin)
+    const longerMs = Math.min(this.#relieveMs * 2, limits.memoryRelieveMsMax)
+    this.#relieveMs = isOfUse ? limits.memoryRelieveMs : longerMs
   }
 }

@@ -58,10 +58,11 @@ export class DirectoryLock {
   }
 
   /**
-   * Throws GP_CONFIG when another process holds it, and still does after `waitMs`: it may be about to end. File system
-   * errors are thrown as they are.
+   * Throws GP_CONFIG when another process holds it, and still does after `waitMs`: it may be about to end. With `isPatient`
+   * the lock of another container or machine, which may be gone, is a GP_DISK_FAILED that may be retried, and is thrown at
+   * once. File system errors are thrown as they are.
    */
-  static async take(directory: string, waitMs = 0): Promise<DirectoryLock> {
+  static async take(directory: string, waitMs = 0, isPatient = false): Promise<DirectoryLock> {
     const path = join(directory, lockName)
     const owner = { ...thisProcess(), id: randomUUID() }
     const endMs = performance.now() + waitMs
@@ -71,6 +72,8 @@ export class DirectoryLock {
       if (text === undefined) continue
       const holder = await whoHolds(path, text)
       if (holder === undefined) await removeStale(path, text)
+      else if (isPatient && isForeign(text))
+        throw retryable('GP_DISK_FAILED', heldText(directory, path, holder))
       else if (performance.now() >= endMs) throw heldError(directory, path, holder)
       else {
         await sleep(limits.logLockPollMs)
@@ -162,12 +165,21 @@ export class DirectoryLock {
   }
 }
 
-function heldError(directory: string, path: string, holder: string): Error {
-  return permanent(
-    'GP_CONFIG',
+function heldError(directory: string, path: string, holder: string): GuidepostError {
+  return permanent('GP_CONFIG', heldText(directory, path, holder))
+}
+
+function heldText(directory: string, path: string, holder: string): string {
+  return (
     `The log ${directory} is being written by ${holder}. Stop it, give this one another directory, ` +
-      `or, if it was killed, start this one again in ${limits.logLockMsMax / MS_PER_SECOND} s, or delete ${path}`,
+    `or, if it was killed, start this one again in ${limits.logLockMsMax / MS_PER_SECOND} s, or delete ${path}`
   )
+}
+
+/** Whether nobody here can say if its owner is still there. */
+function isForeign(text: string): boolean {
+  const owner = parseOwner(text)
+  return owner !== undefined && !isOfOurPids(owner)
 }
 
 async function create(path: string, owner: Owner): Promise<boolean> {

@@ -134,7 +134,7 @@ export class Deliveries {
       level,
       deliveryBytes: folder.deliveryBytes,
       pacer: this.#pacer,
-      isBehind: (key) => folder.target?.keys.has(key) === true,
+      isBehind: (key) => folder.isBelowSource(key),
       park: (records) => this.#parkFromSide(records),
       mayPark: (refused) => this.#isStuck(refused),
       caughtUp: (end) => this.#isAtEnd(level, end, () => folder.shiftAdopted()),
@@ -148,7 +148,7 @@ export class Deliveries {
       level,
       deliveryBytes: folder.deliveryBytes,
       pacer: parkedPacer(this.#pacer, bytesPerSecond),
-      isBehind: (key) => folder.target?.keys.has(key) === true,
+      isBehind: (key) => folder.isBelowSource(key),
       park: (records) => this.#parkFromSide(records),
       // Where nothing else waits, it may as well wait here.
       mayPark: ({ isFollowed }) => isFollowed || (folder.target?.keys.records ?? 0) > 0,

@@ -147,6 +147,12 @@ export class SpoolFolder {
     return this.#parked.some(({ keys }) => keys.has(key)) || this.#adopted.some(({ keys }) => keys.has(key))
   }
 
+  /** Whether a parked level below the source holds records of this key. */
+  isBelowSource(key: string): boolean {
+    // After a crash there may be one more than the target.
+    return this.#parked.some(({ keys }, index) => index > 0 && keys.has(key))
+  }
+
   /** Whether one more record of this key can be remembered. */
   fits(key: string, keysMax: number): boolean {
     let size = 0

@@ -67,6 +67,8 @@ export class SpooledBus implements Bus {
   readonly #keysMax: number
   readonly #log: SpoolLog
   readonly #direct: AppendOptions
+  /** While there is no spool the bus has all the time that an append may take. */
+  readonly #alone: AppendOptions
   /** What failed on the bus during a call, on its way into the spool. */
   readonly #caught = new Map<BusRecord, Promise<AppendOutcome[]>>()
   /** Undefined while there is no disk. */
@@ -96,7 +98,8 @@ export class SpooledBus implements Bus {
     this.#options = options
     this.#keysMax = options.keysMax ?? limits.spoolKeysMax
     this.#log = new SpoolLog(options.log, (name) => options.onEvent?.(name))
-    this.#direct = { deadlineMs: config.afterMs, failed: (record) => this.#catch(record) }
+    this.#alone = { failed: (record) => this.#catch(record) }
+    this.#direct = { ...this.#alone, deadlineMs: config.afterMs }
   }
 
   get recordBytesMax(): number {
@@ -279,7 +282,7 @@ export class SpooledBus implements Bus {
     this.#directCalls += 1
     let outcomes: AppendOutcome[]
     try {
-      outcomes = await this.#bus.append(records, this.#direct)
+      outcomes = await this.#bus.append(records, this.#folder === undefined ? this.#alone : this.#direct)
     } finally {
       this.#directCalls -= 1
       if (this.#directCalls === 0) this.#tellIdle()
@@ -442,6 +445,8 @@ export class SpooledBus implements Bus {
 
   #probe(): void {
     if (this.#folder === undefined) {
+      // One that hangs is asked for once.
+      if (this.#opening !== undefined) return
       void this.#open().then((problem) => {
         if (problem !== undefined) this.#isUnavailable(problem)
       })

@@ -1,10 +1,11 @@
 /** A spool whose folder cannot be opened: the gateway runs, senders hear the truth, and it is opened as soon as that works. */
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { BusRecord } from '../../../src/bus/bus.ts'
+import { limits } from '../../../src/limits.ts'
 import { DirectoryLock } from '../../../src/segment/directory-lock.ts'
 import { diskError, FaultyFileSystem } from '../../support/faulty-file-system.ts'
 import { MemoryBus } from '../../support/memory-bus.ts'
@@ -117,5 +118,60 @@ test('a worker that there is no more, whose folder is still another process’s,
     await bus.close(1_000)
     await lock.release()
     await rm(base, { recursive: true, force: true })
+  }
+})
+
+test('a lock that a killed container has left keeps nobody from starting: the spool comes when it is stale', async () => {
+  const base = await mkdtemp(join(tmpdir(), 'guidepost-spool-container-'))
+  const folder = join(base, 'worker-1')
+  const path = join(folder, 'lock')
+  await mkdir(folder)
+  const own = await DirectoryLock.take(folder)
+  const owner = JSON.parse(await readFile(path, 'utf8')) as object
+  await own.release()
+  await writeFile(
+    path,
+    JSON.stringify({ ...owner, pidNamespace: 'pid:[1]', bootId: 'another', host: 'another' }),
+  )
+  const memory = new MemoryBus()
+  const { bus, books } = spooledBus(memory, { directory: base })
+  try {
+    await bus.start()
+    assert.deepEqual(books.events, ['spool_unavailable'])
+    assert.match(bus.status().problem, /is being written by process \d+ on another/)
+    assert.deepEqual(await bus.append([record()]), [undefined], 'Kafka is well')
+    const longAgo = new Date(Date.now() - 2 * limits.logLockMsMax)
+    await utimes(path, longAgo, longAgo)
+    await until('the spool is there', 10_000, () => bus.status().problem === '')
+    memory.down()
+    assert.deepEqual(await bus.append([record()]), [undefined])
+  } finally {
+    await bus.close(1_000)
+    await rm(base, { recursive: true, force: true })
+  }
+})
+
+test('without a spool the bus has all the time that an append may take', async () => {
+  const fs = new FaultyFileSystem()
+  fs.hook = () => {
+    throw diskError('EIO')
+  }
+  const memory = new MemoryBus()
+  const deadlines: (number | undefined)[] = []
+  const append = memory.append.bind(memory)
+  memory.append = (records, options) => {
+    deadlines.push(options?.deadlineMs)
+    return append(records, options)
+  }
+  const { bus } = spooledBus(memory, { directory, afterMs: 700 }, { fs })
+  await bus.start()
+  try {
+    await bus.append([record()])
+    fs.heal()
+    await until('there is a spool', 10_000, () => bus.status().problem === '')
+    await bus.append([record()])
+    assert.deepEqual(deadlines, [undefined, 700])
+  } finally {
+    await bus.close(1_000)
   }
 })

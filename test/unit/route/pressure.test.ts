@@ -10,12 +10,17 @@ class World {
   readonly shares = new Shares(this.budget)
   resident = 150 * MiB
   relieved = 0
+  /** The share of what is resident that letting go frees. */
+  freed = 0
   nowMs = 1_000
   readonly pressure = new Pressure({
     shares: this.shares,
     memoryBytes: 1024 * MiB,
     residentBytes: () => this.resident,
-    relieve: () => this.relieved++,
+    relieve: () => {
+      this.relieved++
+      this.resident *= 1 - this.freed
+    },
   })
 
   /** The timer comes `lateMs` late, so often. */
@@ -85,4 +90,24 @@ test('above the mark memory is let go, not more often than every two seconds', (
   assert.equal(world.relieved, 1)
   world.late(0, 10)
   assert.equal(world.relieved, 1)
+})
+
+test('where letting go is of no use, it is tried ever less often; when it helps, or memory is there again, as at first', () => {
+  const world = new World()
+  const relievedIn = (seconds: number): number => {
+    const before = world.relieved
+    world.late(0, (seconds * 1_000) / limits.lagCheckMs)
+    return world.relieved - before
+  }
+  world.resident = 900 * MiB
+  assert.ok(relievedIn(62) <= 6, 'after 0, 4, 12, 28 and 60 s')
+  assert.ok(relievedIn(120) <= 2)
+  world.resident = 150 * MiB
+  relievedIn(1)
+  world.resident = 900 * MiB
+  assert.ok(relievedIn(13) >= 2)
+  world.freed = 0.1
+  relievedIn(120)
+  world.resident = 1e15
+  assert.ok(relievedIn(21) >= 10, 'it helps each time')
 })
