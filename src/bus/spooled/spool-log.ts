@@ -68,8 +68,9 @@ export class SpoolLog {
     this.#log.warn({ directory, reason }, text)
   }
 
+  /** `reason` is empty when the bus was not asked: they go behind others that were there before. */
   parked(directory: string, reason: string): void {
-    if (this.#isParking) return
+    if (this.#isParking || reason === '') return
     this.#isParking = true
     this.#onEvent('spool_parked')
     const text =

@@ -258,6 +258,24 @@ test('the folders of workers that there are no more are delivered and removed, e
   assert.deepEqual([...new Set(folders)].sort(), ['worker-1', 'worker-2'])
 })
 
+test('what only goes behind the records of a worker that is gone is not said to be refused by the bus', async () => {
+  const fs = new FaultyFileSystem()
+  for (const number of [1, 2]) {
+    const away = new MemoryBus()
+    away.down()
+    await running(fs, away, (made) => appendAll(made, [record('shared')]), { worker: { number, count: 2 } })
+  }
+  const memory = new MemoryBus()
+  memory.down()
+  await running(fs, memory, async (made) => {
+    await until('its own is behind the other', 10_000, () => made.bus.status().parkedRecords === 1)
+    assert.ok(!made.books.events.includes('spool_parked'), 'a bus that is down takes no others either')
+    memory.up()
+    await isEmptied(made)
+    assert.equal(memory.stored.length, 2)
+  })
+})
+
 test('records that a disk has lost leave the books as damaged', async () => {
   const fs = new FaultyFileSystem()
   const memory = new MemoryBus()
