@@ -101,7 +101,7 @@ export class Spool {
         retentionBytes: Number.POSITIVE_INFINITY,
         retentionMs: Number.POSITIVE_INFINITY,
         diskReserveBytes: settings.diskReserveBytes,
-        onEvent: (event) => tell(event, damaged, settings.onEvent),
+        onEvent: (event) => tell(explained(event, settings), damaged, settings.onEvent),
         whyNotWrite: () => (within === undefined ? lock?.problem : within.notOurs),
         // Where every segment is gone, or the last one lost its end, a new record must not seem to be delivered.
         offsetMin: cursor,
@@ -270,12 +270,18 @@ export class Spool {
 
   #explain(outcome: GuidepostError): GuidepostError {
     if (outcome.code !== 'GP_DISK_FULL') return outcome
-    const { directory, diskReserveBytes } = this.#settings
-    const text =
-      `the disk of the spool ${directory} is full, of which ${readableBytes(diskReserveBytes)} are kept free: ` +
-      'make room, or lower spool.bytesMax'
-    return retryable('GP_DISK_FULL', text, outcome)
+    return retryable('GP_DISK_FULL', fullText(this.#settings), outcome)
   }
+}
+
+function fullText({ directory, diskReserveBytes }: SpoolSettings): string {
+  const kept = readableBytes(diskReserveBytes)
+  return `the disk of the spool ${directory} is full, of which ${kept} are kept free: make room, or lower spool.bytesMax`
+}
+
+/** What the writer advises names options of the log, which a gateway with a spool does not have. */
+function explained(event: SegmentEvent, settings: SpoolSettings): SegmentEvent {
+  return event.kind === 'disk_full' ? { ...event, reason: fullText(settings) } : event
 }
 
 function tell(event: SegmentEvent, damaged: Set<string>, onEvent: OnSegmentEvent): void {

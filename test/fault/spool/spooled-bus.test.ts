@@ -87,13 +87,21 @@ test('what the spool has no room for is refused, and everything acknowledged sta
 test('a full disk is said, a sync that fails is no success, and the bus is down until the disk is well', async () => {
   const memory = new MemoryBus()
   const fs = new FaultyFileSystem()
-  const { bus } = spooledBus(memory, { directory, diskReserveBytes: 1_000_000 }, { fs })
+  const said: object[] = []
+  const log = { info() {}, warn() {}, error: (fields: object) => said.push(fields) }
+  const { bus } = spooledBus(memory, { directory, diskReserveBytes: 1_000_000 }, { fs, log })
   await bus.start()
   try {
     memory.down()
     fs.free = 500_000
     const [full] = await bus.append([record()])
     assert.equal(full?.code, 'GP_DISK_FULL')
+    assert.match(JSON.stringify(said), /disk of the spool .* make room, or lower spool\.bytesMax/)
+    assert.doesNotMatch(
+      JSON.stringify(said),
+      /log\./,
+      'options of the log are none of a gateway with a spool',
+    )
     assert.equal(full.canRetry, true)
     assert.equal(bus.health().up, false, 'nobody takes anything now')
     assert.match(bus.health().reason, /disk of the spool/)
