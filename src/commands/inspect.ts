@@ -35,8 +35,9 @@ export async function inspect({ directory, json }: InspectOptions, io: Io): Prom
 }
 
 export function whyNotInspected(error: unknown, directory: string): string {
-  const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-  if (isMissing) return `there is no folder ${directory}`
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ENOENT') return `there is no folder ${directory}`
+  if (code === 'ENOTDIR') return `${directory} is no folder; give the one that holds the log or the spool`
   return error instanceof Error ? error.message : String(error)
 }
 

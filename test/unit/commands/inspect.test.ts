@@ -105,12 +105,18 @@ test('when interrupted it shows nothing rather than half', async (t) => {
   assert.equal(io.stdout.text, '')
 })
 
-test('a folder that is missing, or holds nothing, is said so', async (t) => {
+test('a folder that is missing, is none, or holds nothing, is said so', async (t) => {
   const io = fakeIo()
   assert.equal(await inspect({ directory: '/no/such/folder', json: false }, io), 1)
   assert.equal(io.stderr.text, 'guidepost inspect: there is no folder /no/such/folder\n')
   const folder = mkdtempSync(join(tmpdir(), 'guidepost-inspect-'))
   t.after(() => rmSync(folder, { recursive: true }))
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  const wrong = fakeIo()
+  assert.equal(await inspect({ directory: file, json: false }, wrong), 1)
+  assert.match(wrong.stderr.text, /file is no folder; give the one that holds/)
+  rmSync(file)
   const empty = fakeIo()
   assert.equal(await inspect({ directory: folder, json: false }, empty), 0)
   assert.equal(empty.stdout.text, `${folder} holds no segments.\n`)
