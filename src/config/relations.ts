@@ -47,9 +47,7 @@ function checkSizes(facts: Facts, problem: Report): void {
   if (busKind === 'kafka') {
     const why = 'a full record must fit Kafka'
     atMost(['limits', 'recordBytes'], limits.recordBytes, 'kafka.recordBytesMax', kafka.recordBytesMax, why)
-    const half = 'a record that Kafka did not take must still reach the disk'
-    if (written.spool.enabled && facts.isSet('spool', 'afterMs'))
-      atMost(['spool', 'afterMs'], written.spool.afterMs * 2, 'limits.appendMs', limits.appendMs, half)
+    checkSpool(facts, problem)
     const connect = 'an append must outlast a connection'
     atMost(['kafka', 'connectMs'], kafka.connectMs, 'limits.appendMs', limits.appendMs, connect)
   } else {
@@ -60,6 +58,28 @@ function checkSizes(facts: Facts, problem: Report): void {
   checkMemory(facts, problem)
   const drain = 'a drain must outlast one append'
   atMost(['limits', 'appendMs'], limits.appendMs, 'limits.drainMs', limits.drainMs, drain)
+}
+
+function checkSpool({ written, isSet }: Facts, problem: Report): void {
+  const { spool, kafka, limits, workers = 1 } = written
+  if (!spool.enabled) return
+  // Its default gives way.
+  if (isSet('spool', 'afterMs') && spool.afterMs * 2 > limits.appendMs) {
+    problem(
+      ['spool', 'afterMs'],
+      `is ${spool.afterMs}, more than half of limits.appendMs, which is ${limits.appendMs}: a record that Kafka did not take must still reach the disk`,
+      'Lower it, or raise limits.appendMs.',
+    )
+  }
+  const usedShare = 1 - bounds.spoolSegmentsKept / bounds.spoolSegmentsMin
+  const least = Math.ceil(kafka.recordBytesMax / usedShare) * workers
+  if (spool.bytesMax >= least) return
+  const each = workers > 1 ? ` in each of ${workers} workers` : ''
+  problem(
+    ['spool', 'bytesMax'],
+    `is ${spool.bytesMax}, and must be ${least} or more: the largest record (kafka.recordBytesMax is ${kafka.recordBytesMax}) must fit${each}, beside what is kept free`,
+    `Raise it${workers > 1 ? ', or lower workers' : ''}.`,
+  )
 }
 
 /** The largest request and its records must fit the memory that one process has for what is in flight. */

@@ -72,3 +72,22 @@ test('bounds that are totals are divided', () => {
   assert.equal(share.limits.bodyBytes, whole.limits.bodyBytes, 'what bounds one request is no total')
   assert.deepEqual(shareOf(whole, 1), whole)
 })
+
+test('a spool that cannot hold what it is for is a problem that says so', () => {
+  const spool = { ...kafka, GUIDEPOST_SPOOL_ENABLED: 'true' }
+  assert.match(
+    problems({ ...spool, GUIDEPOST_SPOOL_AFTER_MS: '8000' }),
+    /spool\.afterMs: is 8000, more than half of limits\.appendMs, which is 15000/,
+  )
+  assert.equal(problems({ ...spool, GUIDEPOST_SPOOL_AFTER_MS: '7500' }), '')
+  const small = { ...spool, GUIDEPOST_SPOOL_BYTES_MAX: '2MiB' }
+  assert.equal(problems({ ...small, GUIDEPOST_WORKERS: '1' }), '')
+  assert.match(
+    problems({ ...small, GUIDEPOST_WORKERS: '2' }),
+    /spool\.bytesMax: is 2097152, and must be 2338462 or more: .* in each of 2 workers.* or lower workers/,
+  )
+  assert.match(
+    problems({ ...spool, GUIDEPOST_WORKERS: '1', GUIDEPOST_SPOOL_BYTES_MAX: '1MiB' }),
+    /must be 1169231 or more/,
+  )
+})
