@@ -135,6 +135,7 @@ export class Primary implements Runner {
       ...reports[0]?.status,
       inflightBytes: total('inflightBytes'),
       inflightBytesMax: total('inflightBytesMax'),
+      ...spoolOf(reports),
       workers: this.#workers.slots.map((slot) => ({
         worker: slot.number,
         pid: slot.process?.pid,
@@ -149,4 +150,17 @@ export class Primary implements Runner {
 
 function isServing(slot: Slot | undefined): boolean {
   return slot?.process?.ports !== undefined
+}
+
+/** What all spools hold and may hold together; where each lies, and how it is, is said of its worker. */
+function spoolOf(reports: readonly Report[]): { readonly spool?: Readonly<Record<string, number>> } {
+  const sums: Record<string, number> = {}
+  for (const { status } of reports) {
+    const spool = status['spool'] ?? {}
+    for (const name of ['bytes', 'bytesMax', 'records', 'parkedRecords']) {
+      const value: unknown = Reflect.get(spool, name)
+      if (typeof value === 'number') sums[name] = (sums[name] ?? 0) + value
+    }
+  }
+  return Object.keys(sums).length === 0 ? {} : { spool: sums }
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { appendFile, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, test } from 'node:test'
+import { limits } from '../../src/limits.ts'
 import { sumOf } from '../support/exposition.ts'
 import { KafkaBroker, kafkaAvailable } from '../support/kafka.ts'
 import { assertLedger } from '../support/ledger.ts'
@@ -54,6 +55,14 @@ test('what a dead worker had spooled arrives, and the books close', options, asy
   await until('both spools fill', 60_000, async () => (await spooled()) > 300)
   const folders = (await readdir(path.join(directory, 'spool'))).filter((name) => name.startsWith('worker-'))
   assert.deepEqual(folders.toSorted(), ['worker-1', 'worker-2'])
+  const page = await fetch(`http://127.0.0.1:${program.adminPort}/`, {
+    headers: { accept: 'application/json' },
+  })
+  const { spool } = (await page.json()) as {
+    readonly spool: { readonly bytesMax: number; readonly bytes: number }
+  }
+  assert.equal(spool.bytesMax, limits.spoolBytesMax, 'the page has the sum of what each worker may spool')
+  assert.ok(spool.bytes > 0)
   const [victim] = await workersOf(program)
   process.kill(victim!.pid, 'SIGKILL')
   await untilRestarted(program, 1)
