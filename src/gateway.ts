@@ -18,6 +18,7 @@ import { Pressure } from './route/pressure.ts'
 import { rescue } from './route/rescue.ts'
 import { Shares } from './route/shares.ts'
 import { SpoolBooks } from './route/spool-books.ts'
+import { bytesLeftBehind } from './spool/left-behind.ts'
 import { cutterOf } from './stamp/stampings.ts'
 import { type Logger, Throttled } from './telemetry/log.ts'
 import { expositionOf, Metrics } from './telemetry/metrics.ts'
@@ -152,7 +153,10 @@ export class Gateway {
     const bus = await makeBus(config, this.#log, metrics)
     // What is up or down is the bus itself: with a spool senders do not notice, and an operator should.
     metrics.setBusHealth(() => bus.health())
-    if (config.spool === undefined) return bus
+    if (config.spool === undefined) {
+      await this.#tellLeftBehind(config.spoolDirectory)
+      return bus
+    }
     const { SpooledBus } = await import('./bus/spooled/spooled-bus.ts')
     const { appendMs } = config.bus
     const { diskReserveBytes, segmentBytesMax: segmentBytes } = limits
@@ -176,6 +180,16 @@ export class Gateway {
     })
     this.#spoolStatus = () => ({ spool: spooled.status() })
     return spooled
+  }
+
+  /** What was acknowledged and is in a spool that is off would be forgotten there. */
+  async #tellLeftBehind(directory: string): Promise<void> {
+    if (this.#place.number > 1) return
+    const bytes = await bytesLeftBehind(directory)
+    if (bytes === 0) return
+    const text =
+      'The spool is off, and holds records that were acknowledged and are not on Kafka; nobody delivers them'
+    this.#log.error({ directory, bytes }, text)
   }
 
   async #serve(config: Config): Promise<void> {

@@ -9,6 +9,8 @@ export interface Config {
   readonly workers: number
   /** Undefined: off, or the bus needs none. */
   readonly spool: SpoolConfig | undefined
+  /** Where it lies, or did while it was on. */
+  readonly spoolDirectory: string
   readonly listeners: ListenersConfig
   readonly admin: ListenerConfig | undefined
   readonly guid: GuidConfig

@@ -163,6 +163,7 @@ class Loading {
       bus: complete,
       workers,
       spool: complete.kind === 'kafka' ? this.#spool(written) : undefined,
+      spoolDirectory: resolve(this.#cwd, written.spool.directory),
       ...served(written, rules, (name) => this.#inFolder(name)),
       admin: admin && listener(admin, written),
       guid: this.#guid(written.guid),

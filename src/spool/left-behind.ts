@@ -1,0 +1,35 @@
+/** What lies in the folders of a spool that nobody opens, because it was switched off. Changes nothing. */
+import { join } from 'node:path'
+import { type FileSystem, nodeFileSystem } from '../segment/file-system.ts'
+import { fileHeaderBytes } from '../segment/format.ts'
+
+/**
+ * Bytes of the records in the segments of all workers, and of those that they have parked: what is delivered was deleted,
+ * a part of a segment aside. What cannot be read does not count. Never rejects.
+ */
+export async function bytesLeftBehind(directory: string, fs: FileSystem = nodeFileSystem): Promise<number> {
+  let bytes = 0
+  for (const worker of await foldersIn(fs, directory, /^worker-\d+$/)) {
+    bytes += await bytesIn(fs, worker)
+    for (const parked of await foldersIn(fs, worker, /^parked-\d+$/)) bytes += await bytesIn(fs, parked)
+  }
+  return bytes
+}
+
+async function foldersIn(fs: FileSystem, directory: string, called: RegExp): Promise<string[]> {
+  const entries = await fs.list(directory).catch(() => [])
+  return entries
+    .filter(({ name, kind }) => kind === 'directory' && called.test(name))
+    .map(({ name }) => join(directory, name))
+}
+
+async function bytesIn(fs: FileSystem, directory: string): Promise<number> {
+  const entries = await fs.list(directory).catch(() => [])
+  const sizes = entries
+    .filter(({ name, kind }) => kind === 'file' && name.endsWith('.seg'))
+    .map(async ({ name }) => {
+      const { bytes } = await fs.stat(join(directory, name)).catch(() => ({ bytes: 0 }))
+      return Math.max(0, bytes - fileHeaderBytes)
+    })
+  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0)
+}
