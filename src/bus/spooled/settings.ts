@@ -1,9 +1,10 @@
 /** What a spooled bus is made with, and what it says of itself. */
+
+import type { WorkerPlace } from '../../config/workers.ts'
 import type { GuidepostError } from '../../errors.ts'
 import type { FileSystem } from '../../segment/file-system.ts'
 import type { EventName } from '../../telemetry/events.ts'
 import type { BusRecord } from '../bus.ts'
-import type { WorkerPlace } from './spool-folder.ts'
 import type { SpooledBusLogger } from './spool-log.ts'
 
 export interface SpooledBusConfig {

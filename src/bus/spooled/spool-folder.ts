@@ -15,6 +15,7 @@
  * in both: it is delivered twice, with one batch id, and behind the older ones both times.
  */
 import { join } from 'node:path'
+import type { WorkerPlace } from '../../config/workers.ts'
 import { GuidepostError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { OnSegmentEvent } from '../../segment/events.ts'
@@ -22,12 +23,6 @@ import { type FileSystem, fileErrorCode } from '../../segment/file-system.ts'
 import { SpoolKeys } from '../../spool/keys.ts'
 import { Spool, type SpoolSettings } from '../../spool/spool.ts'
 import { Level } from './level.ts'
-
-/** Which of how many workers, from 1 on. */
-export interface WorkerPlace {
-  readonly number: number
-  readonly count: number
-}
 
 export interface SpoolFolderSettings {
   /** Of all workers. Absolute. */
