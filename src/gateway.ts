@@ -175,7 +175,7 @@ export class Gateway {
     )
     metrics.setSpool({
       bytes: () => spooled.spoolBytes,
-      bytesMax: config.spool.bytesMax,
+      bytesMax: spooled.spoolBytesMax,
       parkedItems: () => spooled.parkedItems,
     })
     this.#spoolStatus = () => ({ spool: spooled.status() })

@@ -56,9 +56,9 @@ export const definitions = {
   },
   guidepost_spool_bytes_max: {
     type: 'gauge',
-    help: 'Bytes that the spool may take on the disk; 0 when there is none.',
+    help: 'Bytes of the spool on the disk at which it takes no more; 0 when there is none.',
     labels: [],
-    note: 'As the configuration says it, `spool.bytesMax`.',
+    note: '`spool.bytesMax` less what is kept free for moves within the spool, three of its segments. When `guidepost_spool_bytes` comes there, senders are told to wait.',
   },
   guidepost_spool_parked_items: {
     type: 'gauge',

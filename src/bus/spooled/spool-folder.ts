@@ -40,6 +40,17 @@ export interface SpoolFolderSettings {
   readonly fs: FileSystem
 }
 
+type Bounds = Pick<SpoolFolderSettings, 'bytesMax' | 'segmentBytes'>
+
+function segmentBytesOf({ bytesMax, segmentBytes }: Bounds): number {
+  return Math.min(segmentBytes, Math.ceil(bytesMax / limits.spoolSegmentsMin))
+}
+
+/** Bytes of the bound that are kept free for moves between levels: what arrives is refused before they are used. */
+export function bytesKeptOf(bounds: Bounds): number {
+  return limits.spoolSegmentsKept * segmentBytesOf(bounds)
+}
+
 const parkedPattern = /^parked-(\d{1,15})$/
 const workerPattern = /^worker-([1-9]\d{0,14})$/
 
@@ -191,7 +202,7 @@ export class SpoolFolder {
   async #open(): Promise<void> {
     const { directory, worker } = this.#settings
     const own = join(directory, `worker-${worker.number}`)
-    this.#main = await this.#level(own, { bytesKept: limits.spoolSegmentsKept * this.#segmentBytes })
+    this.#main = await this.#level(own, { bytesKept: bytesKeptOf(this.#settings) })
     for (const number of await this.#parkedIn(own)) {
       this.#parkedNumber = number
       this.#parked.push(await this.#parkedLevel(own, number, this.#main.spool))
@@ -261,8 +272,7 @@ export class SpoolFolder {
 
   /** Smaller for a small spool: a segment is removed as a whole, and until then it counts. */
   get #segmentBytes(): number {
-    const { bytesMax, segmentBytes } = this.#settings
-    return Math.min(segmentBytes, Math.ceil(bytesMax / limits.spoolSegmentsMin))
+    return segmentBytesOf(this.#settings)
   }
 
   async #remove(level: Level): Promise<void> {

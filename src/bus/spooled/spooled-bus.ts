@@ -43,7 +43,7 @@ import { failedOutcomes } from './drain.ts'
 import type { Level } from './level.ts'
 import type { SpooledBusConfig, SpooledBusOptions, SpoolPace, SpoolStatus } from './settings.ts'
 import { diskErrorOf, lateError, mistakeIn } from './spool-errors.ts'
-import { SpoolFolder } from './spool-folder.ts'
+import { bytesKeptOf, SpoolFolder } from './spool-folder.ts'
 import { SpoolLog } from './spool-log.ts'
 import { keyOf, partsOf } from './spooled-record.ts'
 
@@ -109,6 +109,11 @@ export class SpooledBus implements Bus {
   /** Bytes of the spool's files. */
   get spoolBytes(): number {
     return this.#folder?.bytes ?? 0
+  }
+
+  /** Bytes at which it takes no more of what arrives. */
+  get spoolBytesMax(): number {
+    return this.#config.bytesMax - bytesKeptOf(this.#config)
   }
 
   /** Records that are spooled and not delivered. */

@@ -75,6 +75,9 @@ test('what the spool has no room for is refused, and everything acknowledged sta
       }
     }
     assert.ok(acked.length > 5 && acked.length < 10, `${acked.length} fit`)
+    const { spoolBytes, spoolBytesMax } = bus
+    const near = spoolBytes <= spoolBytesMax && spoolBytes > spoolBytesMax - 4_000
+    assert.ok(near, `an operator sees that it is full: ${spoolBytes} of ${spoolBytesMax}`)
     memory.up()
     await until('all is delivered', 5_000, () => bus.spooledRecords === 0)
     assert.deepEqual(idsOf(memory.stored), acked)
