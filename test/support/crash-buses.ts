@@ -61,6 +61,7 @@ export async function crashOnKafka(
         return {
           name,
           hasWorkers: workers > 1,
+          awaitsSpool: weather !== 'calm',
           program: {
             bus: `kafka://${broker.address}`,
             env,

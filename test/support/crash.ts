@@ -29,6 +29,8 @@ export interface LaneOptions {
   readonly program: ProgramOptions
   /** It has workers, of which one is killed before the whole is. */
   readonly hasWorkers?: boolean
+  /** Some kills are held back until the spool has something, which the weather sees to. */
+  readonly awaitsSpool?: boolean
   /** For the last start, after which everything must arrive. */
   readonly lastEnv?: Readonly<Record<string, string>>
 }
@@ -137,6 +139,7 @@ async function round(state: LaneState): Promise<void> {
     }
     const load = loadOf(state, program)
     await someAnswers(load, random)
+    if (lane.awaitsSpool === true && random.oneIn(4)) await somethingSpooled(program, load)
     load.allowCut()
     if (lane.hasWorkers === true) {
       process.kill(random.pick(childrenOf(program.pid)), 'SIGKILL')
@@ -169,6 +172,16 @@ async function someAnswers(load: MixedLoad, random: Random): Promise<void> {
     await sleep(1)
   }
   await sleep(pauseMs)
+}
+
+/** Waits until the spool holds something, for a while. */
+async function somethingSpooled(program: Program, load: MixedLoad): Promise<void> {
+  const endMs = performance.now() + roundMsMax
+  while (performance.now() < endMs) {
+    load.check()
+    if (sumOf(await program.metrics(), 'guidepost_spooled_items') > 0) return
+    await sleep(20)
+  }
 }
 
 /** The processes that a process has started, from Linux's /proc. */
