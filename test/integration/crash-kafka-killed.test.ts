@@ -22,7 +22,7 @@ test(`${rounds} times killed, on a broker that is killed and restarted`, { skip 
   assert.ok(result.rounds >= rounds / 5, `only ${result.rounds} rounds in ${secondsMax} s`)
   assert.ok(result.acknowledged > result.rounds * 100, `only ${result.acknowledged} items were acknowledged`)
   assert.ok(
-    result.rounds < rounds || result.spooledAtStart > 0,
+    result.rounds < rounds || result.startsWithSpool > 0,
     'the spool had something left of a killed gateway',
   )
   // A kill costs at most what is delivered between two writings of the cursor, and the delivery under way.
