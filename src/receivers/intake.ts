@@ -150,11 +150,14 @@ export class Intake {
     let bytes = 0
     for (const record of source.records) bytes += record.bytes
     if (!claim.wait(bytes)) return this.#refuseShortage('over_share', claim, peer)
-    const submission = batcher.submit(destination, source, claim.connection, receivedAtMs)
-    if (typeof submission === 'string') {
-      claim.settled(bytes)
-      return this.#refuseShortage(submission, claim, peer)
+    let submission: Submission | Shortage | undefined
+    try {
+      submission = batcher.submit(destination, source, claim.connection, receivedAtMs)
+    } finally {
+      // A fault of ours may not keep what its sender may have in flight.
+      if (typeof submission !== 'object') claim.settled(bytes)
     }
+    if (typeof submission === 'string') return this.#refuseShortage(submission, claim, peer)
     submission.onSettled(() => claim.settled(bytes))
     for (const { owner, items } of source.records) owner.received.value += items
     for (const { reason, count, owner } of source.refused) {
