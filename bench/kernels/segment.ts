@@ -12,8 +12,16 @@ import type { Case, Figure } from '../support/case.ts'
 const smallBytes = 2_048
 
 export const segmentCases: readonly Case[] = [1, 16, 256].flatMap((inFlight) => [
-  { name: `kernel/segment/small-${inFlight}`, run: ({ seconds }) => run(inFlight, smallBytes, seconds) },
-  { name: `kernel/segment/request-${inFlight}`, run: ({ seconds }) => run(inFlight, undefined, seconds) },
+  {
+    name: `kernel/segment/small-${inFlight}`,
+    isOnRequest: true,
+    run: ({ seconds }) => run(inFlight, smallBytes, seconds),
+  },
+  {
+    name: `kernel/segment/request-${inFlight}`,
+    isOnRequest: true,
+    run: ({ seconds }) => run(inFlight, undefined, seconds),
+  },
 ])
 
 /** `bytes`: the length of each value; undefined for a whole recorded request. */

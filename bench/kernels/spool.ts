@@ -27,6 +27,7 @@ const sizes = [
 export const spoolCases: readonly Case[] = sizes.flatMap(([name, bytes]) =>
   [1, 16, 256].map((inFlight) => ({
     name: `kernel/spool/${name}-${inFlight}`,
+    isOnRequest: true,
     columns: ['appends per second', 'appended', 'CPU per append', 'drained per second', 'drained'],
     run: ({ seconds }: RunOptions) => run(inFlight, bytes, seconds),
   })),

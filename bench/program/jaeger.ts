@@ -20,6 +20,7 @@ export const jaegerCases: readonly Case[] = (['grpc', 'thrift'] as const).flatMa
         name: `jaeger/${protocol}/${spans}`,
         isOnRequest: true,
         columns: comparedColumns,
+        beside: 'Collector',
         run: (options: RunOptions) => compareSpans(traffic, options),
       },
     ]

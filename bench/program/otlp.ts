@@ -38,6 +38,7 @@ export const otlpCases: readonly Case[] = traffics.flatMap((traffic) => {
       name: `otlp/${protocol}/${spans}/${encoding}`,
       isOnRequest: true,
       columns: comparedColumns,
+      beside: 'Collector',
       run: (options: RunOptions) => compareSpans(traffic, options),
     },
   ]

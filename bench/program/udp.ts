@@ -28,7 +28,7 @@ const speedName = 'spans per CPU-second'
 
 export const udpCases: readonly Case[] = [
   { name: 'program/kafka/udp', run: async (options) => (await measureGateway(options)).figures },
-  { name: 'jaeger/udp', isOnRequest: true, run: compare },
+  { name: 'jaeger/udp', isOnRequest: true, beside: 'Collector', run: compare },
 ]
 
 interface Measured {

@@ -35,4 +35,26 @@ export interface Case {
   readonly columns?: readonly string[]
   /** For cases whose repetition tells nothing. */
   readonly runsMax?: number
+  /** The program that the case measures the gateway beside, in turn: its first figure is the ratio of the two. */
+  readonly beside?: Peer
+  /** Points of the lines that show how cost grows with the work. */
+  readonly growth?: readonly Growth[]
+}
+
+/** vmagent runs where `VMAGENT` names it. */
+export type Peer = 'Collector' | 'vmagent'
+
+/**
+ * One point of a line. Points with the same `axis` and kind of figure make a chart, those with the same `line` are joined.
+ *
+ *     { axis: 'spans a request', at: 100, line: 'OTLP gRPC', figure: 'gateway: CPU per item' }
+ */
+export interface Growth {
+  /** What grows, with its unit: `spans a request`. */
+  readonly axis: string
+  readonly at: number
+  /** `OTLP gRPC`, or with who it is when a chart shows several: `Collector, OTLP gRPC`. */
+  readonly line: string
+  /** A figure of the case; what stands before a colon is not part of the chart's name. */
+  readonly figure: string
 }

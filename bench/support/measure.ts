@@ -1,6 +1,6 @@
 /** Measures short pieces of work in CPU time of this process. */
 
-const warmUpSeconds = 0.2
+const warmUpSeconds = 0.1
 /** Longer than the clock's grain, shorter than a run. */
 const sliceUs = 2e4
 
