@@ -12,7 +12,9 @@ import { type Pacer, parkedPacer, sharedPacer } from './pacer.ts'
 import { diskErrorOf } from './spool-errors.ts'
 import type { SpoolFolder } from './spool-folder.ts'
 
-export interface DeliveriesSettings extends Delivering {
+export interface DeliveriesSettings {
+  /** What every drain gets. The rest is of one level or of none: apart from this, so that it cannot come along. */
+  readonly delivering: Delivering
   readonly folder: SpoolFolder
   readonly bytesPerSecond: number
   /** As the drain's, of the main level. */
@@ -65,9 +67,9 @@ export class Deliveries {
   }
 
   #makeMain(): Drain {
-    const { folder, handOver, parked } = this.#settings
+    const { delivering, folder, handOver, parked } = this.#settings
     return new Drain({
-      ...this.#settings,
+      ...delivering,
       level: folder.main,
       deliveryBytes: folder.deliveryBytes,
       pacer: this.#pacer,
@@ -91,12 +93,13 @@ export class Deliveries {
   }
 
   #isStuck({ waitedMs, isAlive }: Refused): boolean {
-    const { pace, folder } = this.#settings
-    return waitedMs >= pace.parkMs || (isAlive && folder.parkedRecords > 0)
+    const { delivering, folder } = this.#settings
+    return waitedMs >= delivering.pace.parkMs || (isAlive && folder.parkedRecords > 0)
   }
 
   async #runSide(): Promise<void> {
-    const { folder, pace } = this.#settings
+    const { folder, delivering } = this.#settings
+    const { pace } = delivering
     for (let level = folder.adopted[0]; level !== undefined; level = folder.adopted[0]) {
       if (this.#isStopped) return
       await this.#runDrain(this.#makeAdopted(level))
@@ -128,9 +131,9 @@ export class Deliveries {
   }
 
   #makeAdopted(level: Level): Drain {
-    const { folder } = this.#settings
+    const { delivering, folder } = this.#settings
     return new Drain({
-      ...this.#settings,
+      ...delivering,
       level,
       deliveryBytes: folder.deliveryBytes,
       pacer: this.#pacer,
@@ -142,9 +145,9 @@ export class Deliveries {
   }
 
   #makeParked(level: Level): Drain {
-    const { folder, bytesPerSecond } = this.#settings
+    const { delivering, folder, bytesPerSecond } = this.#settings
     return new Drain({
-      ...this.#settings,
+      ...delivering,
       level,
       deliveryBytes: folder.deliveryBytes,
       pacer: parkedPacer(this.#pacer, bytesPerSecond),
@@ -196,10 +199,11 @@ export class Deliveries {
    */
   #relieve(target: Level): void {
     if (this.#relief !== undefined || this.#isStopped) return
+    const { delivering, folder } = this.#settings
     const drain = new Drain({
-      ...this.#settings,
+      ...delivering,
       level: target,
-      deliveryBytes: this.#settings.folder.deliveryBytes,
+      deliveryBytes: folder.deliveryBytes,
       pacer: this.#pacer,
       isBehind: () => false,
       park: () => Promise.resolve(undefined),
@@ -237,10 +241,10 @@ export class Deliveries {
   /** Ended early when the bus says that all is well, of which it then takes everything. */
   async #pauseUnlessUp(ms: number): Promise<void> {
     const endMs = performance.now() + ms
-    const { isBusUp, pace } = this.#settings
+    const { isBusUp, delivering } = this.#settings
     const wasUp = isBusUp()
     while (!this.#isStopped && performance.now() < endMs) {
-      await this.#pause(Math.min(ms, pace.retryMsMax))
+      await this.#pause(Math.min(ms, delivering.pace.retryMsMax))
       if (isBusUp() && !wasUp) return
     }
   }

@@ -253,26 +253,28 @@ export class SpooledBus implements Bus {
   #makeDeliveries(folder: SpoolFolder): Deliveries {
     const { accounts, refused } = this.#options
     return new Deliveries({
+      delivering: {
+        outlet: {
+          append: (records) => this.#deliver(records),
+          isUsable: () => isUsable(this.#bus.health()),
+          storedCount: () => this.#storedCount,
+        },
+        pace: this.#options.pace ?? pace,
+        delivered: (record) => {
+          this.#log.moves()
+          accounts.delivered(record)
+        },
+        refused,
+        unknown: (path) => this.#log.unknown(path),
+        stuck: (reason) => this.#log.stuck(folder.directory, reason),
+      },
       folder,
       bytesPerSecond: this.#config.drainBytesPerSecond,
-      pace: this.#options.pace ?? pace,
-      outlet: {
-        append: (records) => this.#deliver(records),
-        isUsable: () => isUsable(this.#bus.health()),
-        storedCount: () => this.#storedCount,
-      },
       isBusUp: () => this.#bus.health().up,
-      delivered: (record) => {
-        this.#log.moves()
-        accounts.delivered(record)
-      },
-      refused,
       handOver: (isNear) => this.#handOver(isNear),
       caughtUp: () => this.#log.caughtUp(folder.directory, folder.records, folder.parkedRecords),
       missing: (level) => this.#missing(level),
       parked: (reason) => this.#log.parked(folder.directory, reason),
-      unknown: (path) => this.#log.unknown(path),
-      stuck: (reason) => this.#log.stuck(folder.directory, reason),
     })
   }
 
