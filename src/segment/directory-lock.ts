@@ -58,11 +58,11 @@ export class DirectoryLock {
   }
 
   /**
-   * Throws GP_CONFIG when another process holds it, and still does after `waitMs`: it may be about to end. With `isPatient`
-   * the lock of another container or machine, which may be gone, is a GP_DISK_FAILED that may be retried, and is thrown at
-   * once. File system errors are thrown as they are.
+   * Throws GP_CONFIG when another process holds it, at once unless `waitMs` are given. Who gives some can do without the
+   * lock for a while: a process that holds it has that long to end, and the lock of another container or machine, which
+   * may be gone, is a GP_DISK_FAILED that may be retried, thrown at once. File system errors are thrown as they are.
    */
-  static async take(directory: string, waitMs = 0, isPatient = false): Promise<DirectoryLock> {
+  static async take(directory: string, waitMs = 0): Promise<DirectoryLock> {
     const path = join(directory, lockName)
     const owner = { ...thisProcess(), id: randomUUID() }
     const endMs = performance.now() + waitMs
@@ -72,7 +72,7 @@ export class DirectoryLock {
       if (text === undefined) continue
       const holder = await whoHolds(path, text)
       if (holder === undefined) await removeStale(path, text)
-      else if (isPatient && isForeign(text))
+      else if (waitMs > 0 && isForeign(text))
         throw retryable('GP_DISK_FAILED', heldText(directory, path, holder))
       else if (performance.now() >= endMs) throw heldError(directory, path, holder)
       else {

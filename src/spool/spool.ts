@@ -88,7 +88,7 @@ export class Spool {
     const { directory, fs = nodeFileSystem, within } = settings
     await fs.makeDirectory(directory)
     const isLocked = within === undefined && fs === nodeFileSystem
-    const lock = isLocked ? await DirectoryLock.take(directory, limits.logLockWaitMs, true) : undefined
+    const lock = isLocked ? await DirectoryLock.take(directory, limits.logLockWaitMs) : undefined
     try {
       const found = await readCursor(fs, directory)
       if (typeof found === 'string') settings.onCursorProblem(found)

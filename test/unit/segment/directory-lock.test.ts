@@ -77,6 +77,23 @@ test('where a process id means something else, only the age of the lock decides'
   }
 })
 
+test('who waits has it when its owner has left; where nobody can say if there is one, he is told to try again', async (t) => {
+  const { directory, path, own, forge } = await setUp(t)
+  const elsewhere =
+    process.platform === 'linux' ? { bootId: 'another' } : { host: `not-${String(own['host'])}` }
+  await forge(elsewhere)
+  const waitMs = 60_000
+  const startMs = performance.now()
+  await assert.rejects(DirectoryLock.take(directory, waitMs), { code: 'GP_DISK_FAILED', canRetry: true })
+  assert.ok(performance.now() - startMs < waitMs / 2, 'it was not waited for')
+
+  await rm(path)
+  const lock = await DirectoryLock.take(directory)
+  const waiting = DirectoryLock.take(directory, waitMs)
+  await lock.release()
+  await (await waiting).release()
+})
+
 test('a deleted lock is made again, one that was taken over is lost for good', async (t) => {
   const { directory, path, forge } = await setUp(t)
   const lock = await DirectoryLock.take(directory)
