@@ -11,6 +11,7 @@ import { type Inspected, inspectSegments } from '../segment/inspect.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { cursorName } from '../spool/cursor.ts'
 import { inspectSpool, type SpoolReport } from '../spool/inspect.ts'
+import { isWorkerName } from '../spool/layout.ts'
 
 /** Who writes to a folder, or did until he was killed. Comes before what is in it. */
 export interface LockFound extends LockSeen {
@@ -34,8 +35,6 @@ interface Folder {
   readonly directory: string
   readonly entries: readonly DirectoryEntry[]
 }
-
-const workerFolder = /^worker-\d+$/
 
 /** The file system's error when `directory` cannot be listed; what is wrong inside is a finding. */
 export async function* inspectFolder(
@@ -122,7 +121,7 @@ function holdsSegments({ entries }: Folder): boolean {
 async function isSpool(folder: Folder, fs: FileSystem): Promise<boolean> {
   const hasFile = (wanted: string): boolean =>
     folder.entries.some(({ kind, name }) => kind === 'file' && name === wanted)
-  if (hasFile(cursorName) || workerFolder.test(basename(folder.directory))) return true
+  if (hasFile(cursorName) || isWorkerName(basename(folder.directory))) return true
   if (!holdsSegments(folder)) return false
   // The lock of a log is beside its topics.
   if (hasFile(lockName)) return true

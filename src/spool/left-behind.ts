@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { type FileSystem, nodeFileSystem } from '../segment/file-system.ts'
 import { fileHeaderBytes } from '../segment/format.ts'
+import { parkedIn, parkedName, workerName, workersIn } from './layout.ts'
 
 /**
  * Bytes of the records in the segments of all workers, and of those that they have parked: what is delivered was deleted,
@@ -9,18 +10,14 @@ import { fileHeaderBytes } from '../segment/format.ts'
  */
 export async function bytesLeftBehind(directory: string, fs: FileSystem = nodeFileSystem): Promise<number> {
   let bytes = 0
-  for (const worker of await foldersIn(fs, directory, /^worker-\d+$/)) {
+  for (const number of await workersIn(fs, directory).catch(() => [])) {
+    const worker = join(directory, workerName(number))
     bytes += await bytesIn(fs, worker)
-    for (const parked of await foldersIn(fs, worker, /^parked-\d+$/)) bytes += await bytesIn(fs, parked)
+    for (const parked of await parkedIn(fs, worker).catch(() => [])) {
+      bytes += await bytesIn(fs, join(worker, parkedName(parked)))
+    }
   }
   return bytes
-}
-
-async function foldersIn(fs: FileSystem, directory: string, called: RegExp): Promise<string[]> {
-  const entries = await fs.list(directory).catch(() => [])
-  return entries
-    .filter(({ name, kind }) => kind === 'directory' && called.test(name))
-    .map(({ name }) => join(directory, name))
 }
 
 async function bytesIn(fs: FileSystem, directory: string): Promise<number> {

@@ -21,6 +21,7 @@ import { limits } from '../../limits.ts'
 import type { OnSegmentEvent } from '../../segment/events.ts'
 import { type FileSystem, fileErrorCode } from '../../segment/file-system.ts'
 import { SpoolKeys } from '../../spool/keys.ts'
+import { parkedIn, parkedName, workerName, workersIn } from '../../spool/layout.ts'
 import { Spool, type SpoolSettings } from '../../spool/spool.ts'
 import { Level } from './level.ts'
 
@@ -50,9 +51,6 @@ function segmentBytesOf({ bytesMax, segmentBytes }: Bounds): number {
 export function bytesKeptOf(bounds: Bounds): number {
   return limits.spoolSegmentsKept * segmentBytesOf(bounds)
 }
-
-const parkedPattern = /^parked-(\d{1,15})$/
-const workerPattern = /^worker-([1-9]\d{0,14})$/
 
 export class SpoolFolder {
   readonly #settings: SpoolFolderSettings
@@ -201,9 +199,9 @@ export class SpoolFolder {
 
   async #open(): Promise<void> {
     const { directory, worker } = this.#settings
-    const own = join(directory, `worker-${worker.number}`)
+    const own = join(directory, workerName(worker.number))
     this.#main = await this.#level(own, { bytesKept: bytesKeptOf(this.#settings) })
-    for (const number of await this.#parkedIn(own)) {
+    for (const number of await parkedIn(this.#fs, own)) {
       this.#parkedNumber = number
       this.#parked.push(await this.#parkedLevel(own, number, this.#main.spool))
     }
@@ -216,7 +214,7 @@ export class SpoolFolder {
     try {
       const main = await this.#level(directory, {})
       levels.push(main)
-      for (const number of await this.#parkedIn(directory)) {
+      for (const number of await parkedIn(this.#fs, directory)) {
         levels.push(await this.#parkedLevel(directory, number, main.spool))
       }
       // The deepest are the oldest.
@@ -246,14 +244,14 @@ export class SpoolFolder {
   }
 
   #parkedLevel(directory: string, number: number, within: Spool): Promise<Level> {
-    const prefix = `parked-${number}`
+    const name = parkedName(number)
     // A move gives back what it takes, a segment later: it is not what a full spool or disk has to be kept from.
     const bounds = {
       bytesMax: Number.POSITIVE_INFINITY,
       diskReserveBytes: this.#settings.diskReserveBytes * limits.spoolParkedReserve,
     }
-    const quarantine = { directory, prefix: `${prefix}-` }
-    return this.#level(join(directory, prefix), { ...bounds, within, quarantine })
+    const quarantine = { directory, prefix: `${name}-` }
+    return this.#level(join(directory, name), { ...bounds, within, quarantine })
   }
 
   async #level(directory: string, more: Partial<SpoolSettings>): Promise<Level> {
@@ -287,27 +285,12 @@ export class SpoolFolder {
     this.#all.delete(level)
   }
 
-  /** The numbers of the parked levels in a folder, rising. */
-  async #parkedIn(directory: string): Promise<number[]> {
-    const entries = await this.#fs.list(directory)
-    const numbers = entries.flatMap(({ name, kind }) => {
-      const digits = kind === 'directory' ? parkedPattern.exec(name)?.[1] : undefined
-      return digits === undefined ? [] : [Number(digits)]
-    })
-    return numbers.sort((a, b) => a - b)
-  }
-
   /** Folders of workers that there are no more, and are this one's to adopt. */
   async #orphans(): Promise<string[]> {
     const { directory, worker } = this.#settings
-    const entries = await this.#fs.list(directory)
-    const numbers = entries.flatMap(({ name, kind }) => {
-      const digits = kind === 'directory' ? workerPattern.exec(name)?.[1] : undefined
-      return digits === undefined ? [] : [Number(digits)]
-    })
+    const numbers = await workersIn(this.#fs, directory)
     return numbers
       .filter((number) => number > worker.count && ((number - 1) % worker.count) + 1 === worker.number)
-      .sort((a, b) => a - b)
-      .map((number) => join(directory, `worker-${number}`))
+      .map((number) => join(directory, workerName(number)))
   }
 }
