@@ -77,6 +77,7 @@ export class Gateway {
       memoryBytes: config.limits.memoryBytes,
       residentBytes: () => process.memoryUsage.rss(),
       relieve: () => this.#relieve(),
+      relieved: (before, after) => this.#tellRelieved(before, after),
     })
     this.#metrics.setPressure(() => this.#pressure)
   }
@@ -234,12 +235,13 @@ export class Gateway {
 
   /** Memory is short. Comes between requests, never within one. */
   #relieve(): void {
-    const before = process.memoryUsage.rss()
     this.#pool.clear()
     this.#kernel.relieve()
     collectGarbage()
+  }
+
+  #tellRelieved(before: number, after: number): void {
     const { memoryBytes } = this.#pressure
-    const after = process.memoryUsage.rss()
     this.#metrics.event('memory_short')
     this.#throttled.warn(
       'memory',

@@ -20,6 +20,8 @@ export interface PressureOptions {
   readonly residentBytes: () => number
   /** Lets go of what is kept for reuse, and collects garbage. Takes a while. */
   readonly relieve: () => void
+  /** It has; with what was occupied before and after. */
+  readonly relieved: (bytesBefore: number, bytesAfter: number) => void
 }
 
 export class Pressure {
@@ -84,18 +86,20 @@ export class Pressure {
   }
 
   #weigh(nowMs: number): void {
-    const { shares, residentBytes, relieve } = this.#options
+    const { shares, residentBytes, relieve, relieved } = this.#options
     const { whole } = shares
-    const left = this.#memoryBytes * limits.memoryShareMax - residentBytes()
+    const before = residentBytes()
+    const left = this.#memoryBytes * limits.memoryShareMax - before
     const more = Math.max(left / limits.memoryPerByte, 0)
     shares.lower(Math.max(whole.bytes + more, limits.memoryInflightBytesMin))
     if (left > 0) this.#relieveMs = limits.memoryRelieveMs
     if (left > 0 || nowMs - this.#relievedMs < this.#relieveMs) return
-    const before = residentBytes()
     relieve()
     this.#relievedMs = nowMs
+    const after = residentBytes()
+    relieved(before, after)
     // What is not garbage stays, however often it is looked for; and looking takes a while.
-    const isOfUse = residentBytes() < before * (1 - limits.memoryRelievedShareMin)
+    const isOfUse = after < before * (1 - limits.memoryRelievedShareMin)
     const longerMs = Math.min(this.#relieveMs * 2, limits.memoryRelieveMsMax)
     this.#relieveMs = isOfUse ? limits.memoryRelieveMs : longerMs
   }

@@ -10,16 +10,25 @@ class World {
   readonly shares = new Shares(this.budget)
   resident = 150 * MiB
   relieved = 0
+  /** What was told of the last time, in MiB. */
+  told: number[] = []
+  measured = 0
   /** The share of what is resident that letting go frees. */
   freed = 0
   nowMs = 1_000
   readonly pressure = new Pressure({
     shares: this.shares,
     memoryBytes: 1024 * MiB,
-    residentBytes: () => this.resident,
+    residentBytes: () => {
+      this.measured++
+      return this.resident
+    },
     relieve: () => {
       this.relieved++
       this.resident *= 1 - this.freed
+    },
+    relieved: (before, after) => {
+      this.told = [before / MiB, after / MiB]
     },
   })
 
@@ -90,6 +99,21 @@ test('above the mark memory is let go, not more often than every two seconds', (
   assert.equal(world.relieved, 1)
   world.late(0, 10)
   assert.equal(world.relieved, 1)
+})
+
+test('what was occupied is measured once at each look, and once more when memory was let go; both are told', () => {
+  const world = new World()
+  const look = (): number => {
+    const before = world.measured
+    world.late(0, limits.memoryCheckMs / limits.lagCheckMs)
+    return world.measured - before
+  }
+  assert.equal(look(), 1)
+  assert.deepEqual(world.told, [])
+  world.resident = 800 * MiB
+  world.freed = 0.25
+  assert.equal(look(), 2)
+  assert.deepEqual(world.told, [800, 600])
 })
 
 test('where letting go is of no use, it is tried ever less often; when it helps, or memory is there again, as at first', () => {
