@@ -185,24 +185,18 @@ export class Batcher {
     const room = !mayGrow || bytes >= recordBytes ? bytes : bytes >= LARGE_BYTES ? recordBytes : bytes * 2
     // Under pressure a batch gets no more than it needs.
     const buffer = pool.take(budget.fits(room * 2) ? room : bytes)
-    const charged = buffer.length + limits.recordOverheadBytes
-    budget.force(charged)
-    this.#waitingBytes += charged
-    owner.inflightBytes += charged
+    this.#charge(owner, buffer.length + limits.recordOverheadBytes)
     return buffer
   }
 
   #grow(batch: Batch, bytes: number): void {
     const needed = batch.bytes + bytes
     if (needed <= batch.buffer.length) return
-    const { pool, budget } = this.#options
+    const { pool } = this.#options
     const { recordBytes } = this.#limits
     const larger = pool.take(Math.min(recordBytes, needed * 2))
     batch.buffer.copy(larger, 0, 0, batch.bytes)
-    budget.force(larger.length)
-    budget.give(batch.buffer.length)
-    this.#waitingBytes += larger.length - batch.buffer.length
-    batch.owner.inflightBytes += larger.length - batch.buffer.length
+    this.#charge(batch.owner, larger.length - batch.buffer.length)
     pool.give(batch.buffer)
     batch.buffer = larger
   }
@@ -308,10 +302,14 @@ export class Batcher {
   }
 
   #release(batch: Batch): void {
-    const charged = batch.buffer.length + limits.recordOverheadBytes
-    this.#options.budget.give(charged)
-    this.#waitingBytes -= charged
-    batch.owner.inflightBytes -= charged
+    this.#charge(batch.owner, -(batch.buffer.length + limits.recordOverheadBytes))
+  }
+
+  /** In all books that say what waits for the bus; less than zero is given back. */
+  #charge(owner: Owner, bytes: number): void {
+    this.#options.budget.force(bytes)
+    this.#waitingBytes += bytes
+    owner.inflightBytes += bytes
   }
 
   /**

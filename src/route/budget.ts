@@ -22,7 +22,7 @@ export class Budget {
     return true
   }
 
-  /** Takes `bytes` for what was already admitted: rounding up to a buffer's size may pass the bound by that much. */
+  /** Takes `bytes` for what was already admitted, rounding up to a buffer's size may pass the bound; below zero, gives. */
   force(bytes: number): void {
     this.#bytes += bytes
   }

@@ -171,14 +171,21 @@ test('order holds over many appends that are under way at once', async () => {
   await route.assertIdle()
 })
 
-test('a batch that grows keeps its bytes, and they are on the books', async () => {
+test('a batch that grows keeps its bytes, and they are on all books', async () => {
   const route = new Route({ recordBytes: 300_000 }, 1, 2e6)
   const a = owner('a')
   const pieces = Array.from({ length: 40 }, (_, i) => String.fromCharCode(65 + i).repeat(5000))
   const sent = pieces.map((piece) => route.submit([[a, piece]])!.settled)
   assert.ok(route.budget.bytes >= 200_000, `${route.budget.bytes} for 200,000 bytes`)
+  assert.equal(a.inflightBytes, route.budget.bytes)
   await Promise.all(sent)
   assert.equal(route.texts().join(''), pieces.join(''))
+  await route.assertIdle()
+  assert.equal(a.inflightBytes, 0)
+  // Beside something that waits, these would be measured by what their objects cost.
+  const crowd = Array.from({ length: 1000 }, (_, i) => [owner(`o${i}`), 'x'] as const)
+  assert.ok(route.submit(crowd), 'nothing waits')
+  assert.equal(route.submit(crowd), undefined, 'now it does')
   await route.assertIdle()
 })
 
