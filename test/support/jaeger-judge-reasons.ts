@@ -40,6 +40,7 @@ function isWithoutMeaning(key: string, value: PlainValue, { span }: PlainItem): 
 
 const keptWhereItSaysNothing: Reason = {
   name: 'A tag with a special meaning whose type or text has none stays an attribute; there it is lost',
+  row: 'a tag whose type or text has no meaning where it has a special one (`span.kind=blue`, `error="yes"`)',
   explains: (difference, { theirs, ours }) => {
     const { field } = difference
     if (field === 'event attributes event') return difference.theirs === undefined && !isText(difference.ours)
@@ -64,6 +65,7 @@ function isStatusOfDescription(theirs: PlainItem, ours: PlainItem): boolean {
 
 const repeated: Reason = {
   name: 'Of a repeated key the last value counts, also for the scope, and the others are counted as dropped',
+  row: 'a key that comes twice',
   explains: ({ field, theirs, ours }, judged) => {
     if (field.endsWith('droppedAttributesCount')) return theirs === 0 && Number(ours) > 0
     // They take the first `otel.scope.name` and `otel.scope.version` and leave the others.
@@ -76,6 +78,7 @@ const repeated: Reason = {
 
 const scopeOfThrift: Reason = {
   name: 'The scope is read from Thrift too; there from protobuf alone',
+  row: 'scope and trace state from Thrift',
   explains: (difference, judged) => isThrift(judged) && isScopeOfTags(difference, judged),
 }
 
@@ -100,6 +103,7 @@ function isScopeOfTags({ field, theirs, ours }: Difference, judged: Judged): boo
 
 const traceStateOfThrift: Reason = {
   name: 'The trace state is read from Thrift too; there from protobuf alone',
+  row: 'scope and trace state from Thrift',
   explains: ({ field, theirs, ours }, judged) => {
     if (!isThrift(judged)) return false
     const state = attribute(judged.theirs.span, 'w3c.tracestate')
@@ -112,12 +116,14 @@ const traceStateOfThrift: Reason = {
 
 const flags: Reason = {
   name: 'Flags other than `sampled` alone become the attribute `jaeger.flags`; there they are lost',
+  row: 'flags other than 0 and 1',
   explains: ({ field, theirs, ours }) =>
     field === 'attributes jaeger.flags' && theirs === undefined && typeof ours === 'bigint' && ours > 1n,
 }
 
 const warnings: Reason = {
   name: 'Warnings become the attribute `@jaeger@warnings`, as in Jaeger 2; there they are lost',
+  row: 'warnings',
   explains: ({ field, theirs, ours }) =>
     field === 'attributes @jaeger@warnings' &&
     theirs === undefined &&
@@ -128,6 +134,7 @@ const warnings: Reason = {
 
 const version: Reason = {
   name: 'A `jaeger.version` that is no text stays as it is; there it becomes `Jaeger-`',
+  row: 'a `jaeger.version` that is no text',
   explains: ({ field, theirs, ours }, judged) => {
     const key = 'resource attributes '
     if (isText(attribute(judged.ours.resource, 'jaeger.version'))) return false
@@ -138,6 +145,7 @@ const version: Reason = {
 
 const links: Reason = {
   name: 'A reference to a span of another trace that has the parent’s id is a link; there it is lost',
+  row: "a reference to a span of another trace that has the parent's id",
   explains: ({ field, theirs }, { ours: { span } }) => {
     if (field !== 'links') return false
     const others = span.links.filter(({ traceId, spanId, attributes }) => {
@@ -163,6 +171,7 @@ export const repeatedReasons: readonly Reason[] = [repeated]
 
 const marks: Reason = {
   name: '`shared` and `debug` become the attributes `zipkin.shared` and `zipkin.debug`; there they are lost',
+  row: '`shared` and `debug`',
   explains: ({ field, theirs, ours }) =>
     /^attributes zipkin\.(shared|debug)$/.test(field) && theirs === undefined && ours === true,
 }
@@ -171,6 +180,7 @@ const isVersion1 = ({ entry }: Judged): boolean => entry.startsWith('zipkin-v1')
 
 const localAddress: Reason = {
   name: 'Version 1: where a span was recorded is `net.host.ip` and `net.host.port`, as of version 2; there it is `ipv4` and `port` of the resource',
+  row: 'local address in version 1',
   explains: ({ field, theirs, ours }, judged) => {
     if (!isVersion1(judged)) return false
     const names = { 'net.host.ip': 'ipv4', 'net.host.port': 'port' }
@@ -185,6 +195,7 @@ const localAddress: Reason = {
 
 const peer: Reason = {
   name: 'Version 1: the addresses `sa`, `ca` and `ma` are the peer, as of version 2; there each is an attribute `true`',
+  row: '`sa`, `ca`, `ma`',
   explains: ({ field, theirs, ours }, judged) => {
     if (!isVersion1(judged)) return false
     if (/^attributes [scm]a$/.test(field)) return theirs === true && ours === undefined
@@ -197,6 +208,7 @@ const peer: Reason = {
 
 const ends: Reason = {
   name: 'Version 1: an annotation such as `cr` whose time is not that of the span’s begin or end stays an event; there it is lost',
+  row: 'a core annotation of version 1 that says another time or host than the span',
   explains: ({ field, theirs, ours }, judged) => {
     if (!isVersion1(judged) || field !== 'events') return false
     const { startTimeUnixNano, endTimeUnixNano } = judged.ours.span
@@ -212,6 +224,7 @@ const ends: Reason = {
 
 const error: Reason = {
   name: 'Version 1: the text of `error` stays an attribute, as of version 2; there it is lost',
+  row: 'the text of `error` in version 1',
   explains: ({ field, theirs, ours }, judged) =>
     isVersion1(judged) &&
     field === 'attributes error' &&
@@ -222,11 +235,13 @@ const error: Reason = {
 
 const scope: Reason = {
   name: 'The scope is read from `otel.scope.name` and `otel.scope.version`, as exporters write it today; there from `otel.library.…` alone',
+  row: 'scope of `otel.scope.*`; scope, trace state and links in version 1',
   explains: isScopeOfTags,
 }
 
 const statusText: Reason = {
   name: 'An `otel.status_code` of `OK` or `ERROR` is the status, as OpenTelemetry says; there it is lost but for `Ok` and `Error`',
+  row: 'status `OK`, `ERROR`, `UNSET` in capitals',
   explains: (difference, { theirs, ours }) =>
     difference.field === 'status' &&
     theirs.span.status.code === 0 &&

@@ -45,6 +45,8 @@ export interface Judged {
 /** A deliberate difference: what the documentation says, and which of the differences it explains. */
 export interface Reason {
   readonly name: string
+  /** What it concerns, as the table of differences in docs/jaeger.md or docs/zipkin.md has it in its first column. */
+  readonly row: string
   readonly explains: (difference: Difference, judged: Judged) => boolean
 }
 
