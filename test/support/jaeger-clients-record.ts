@@ -11,6 +11,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import path from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { Envoy } from './envoy.ts'
 import { JaegerAgent } from './jaeger-agent.ts'
 import { runNodeJaeger, sendFromPythonJaeger, sendFromPythonZipkin } from './jaeger-clients.ts'
 import { JaegerEnd } from './jaeger-storage.ts'
@@ -127,6 +128,18 @@ async function recordZipkin(inbox: Inbox): Promise<void> {
     const url = `http://127.0.0.1:${httpPort}/api/${form.slice(0, 2)}/spans`
     const job = { url, encoding, service, tags: { guid: 'team-a' }, ids: IDS }
     await record('zipkin', `python-py-zipkin.${form}`, () => sendFromPythonZipkin(job), inbox.bodies)
+  }
+  for (const [name, form] of [
+    ['envoy.v2.json', 'HTTP_JSON'],
+    ['envoy.v2-proto.bin', 'HTTP_PROTO'],
+  ] as const) {
+    const endpoint = `http://127.0.0.1:${httpPort}/api/v2/spans`
+    const envoy = await Envoy.start({ endpoint, form, tags: { guid: 'team-a' }, spans: IDS.length })
+    try {
+      await record('zipkin', name, () => envoy.request(IDS), inbox.bodies)
+    } finally {
+      await envoy.stop()
+    }
   }
 }
 

@@ -37,7 +37,7 @@ export interface PythonJaegerJob {
 
 /** Sends a span for each id; throws when the client says that it could not. */
 export async function sendFromPythonJaeger(job: PythonJaegerJob): Promise<void> {
-  const program = path.join(await environment('--find'), 'bin', 'python')
+  const program = path.join(await pythonJaegerEnvironment('--find'), 'bin', 'python')
   await run(program, [path.join(PYTHON, 'send.py')], {}, JSON.stringify(job))
 }
 
@@ -53,14 +53,14 @@ export interface PythonZipkinJob {
 
 /** Sends a span for each id with py_zipkin; throws unless the answer was 200 or 202. */
 export async function sendFromPythonZipkin(job: PythonZipkinJob): Promise<void> {
-  const program = path.join(await environment('--find'), 'bin', 'python')
+  const program = path.join(await pythonJaegerEnvironment('--find'), 'bin', 'python')
   await run(program, [path.join(PYTHON, 'send_zipkin.py')], {}, JSON.stringify(job))
 }
 
 /** For `requireReal`: makes the environment unless it is there. False when it is, else what is missing. */
 export async function pythonJaegerAvailable(): Promise<string | false> {
   try {
-    await environment()
+    await pythonJaegerEnvironment()
     return false
   } catch (error) {
     const said = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error)
@@ -68,7 +68,8 @@ export async function pythonJaegerAvailable(): Promise<string | false> {
   }
 }
 
-async function environment(...args: string[]): Promise<string> {
+/** The environment's folder; with `--find` it is not made when it is not there, and the promise is rejected. */
+export async function pythonJaegerEnvironment(...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(path.join(PYTHON, 'make-environment'), args, {
     timeout: ENVIRONMENT_MS_MAX,
   })
