@@ -33,7 +33,9 @@ async function makeBus(whole: Config, log: Logger, metrics: Metrics): Promise<Bu
   }
   const onEvent = (health: { up: boolean }): void => metrics.event(health.up ? 'bus_up' : 'bus_down')
   const topics = topicsOf(whole)
-  const options = { log, onEvent, topics, ...(whole.spool && { deadlineMsMin: whole.spool.afterMs }) }
+  // Where there is a spool nobody has to wait until Kafka is known to be there.
+  const beside = whole.spool && { deadlineMsMin: whole.spool.afterMs, startMsMax: limits.spoolStartMs }
+  const options = { log, onEvent, topics, ...beside }
   if (config.client === 'kafkajs') {
     const { KafkajsBus } = await import('./bus/kafkajs/kafkajs-bus.ts')
     return new KafkajsBus(config, options)

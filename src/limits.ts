@@ -253,6 +253,8 @@ export const limits = {
   spoolBytesMax: 10 * GiB,
   /** Milliseconds that Kafka is given for a record before it goes to the spool. */
   spoolAfterMs: 2_000,
+  /** Milliseconds that a start waits for Kafka where there is a spool; then the ports open without it. */
+  spoolStartMs: 1_000,
   /** Bytes of spooled records that are delivered in a second, beside what arrives. */
   spoolDrainBytesPerSecond: 64 * MiB,
   /** Topics, guids and senders of which the spool may hold records, together; each is a name in memory. */

@@ -29,6 +29,8 @@ export interface PartitionedBusOptions {
   readonly topics?: readonly Topic[]
   /** The shortest `deadlineMs` that `append` will be asked for; `appendMs` of the configuration unless given. */
   readonly deadlineMsMin?: number
+  /** Milliseconds that `start` waits for the cluster at most; `connectMs` of the configuration where that is less, or unless given. */
+  readonly startMsMax?: number
   /** Told at each change between up and down. */
   readonly onEvent?: (health: BusHealth) => void
 }
@@ -85,7 +87,9 @@ export class PartitionedBus implements Bus {
     }, this.#tickMs)
     const { promise: first, resolve } = Promise.withResolvers<unknown>()
     this.#watching = this.#watch(resolve)
-    const failure = await within(this.#config.connectMs, first)
+    const { startMsMax = Number.POSITIVE_INFINITY } = this.#options
+    // What comes later only `health` says: the watchdog goes on, and somebody may mend it meanwhile.
+    const failure = await within(Math.min(this.#config.connectMs, startMsMax), first)
     if (!(failure instanceof GuidepostError)) return
     await this.close(0)
     throw failure
