@@ -272,6 +272,8 @@ export const limits = {
   spoolParkedMsMax: 30_000,
   /** Share of `diskReserveBytes` that moves of parked records leave free. */
   spoolParkedReserve: 1 / 16,
+  /** Bytes that a record takes in the spool beside its value, at most: its head, its headers, the head of a file. */
+  spoolRecordOverheadBytes: 2 * KiB,
   /** Parts of `spool.bytesMax` that a segment of the spool is at most, and how many are kept free for parking. */
   spoolSegmentsMin: 16,
   spoolSegmentsKept: 3,

@@ -72,7 +72,8 @@ function checkSpool({ written, isSet }: Facts, problem: Report): void {
     )
   }
   const usedShare = 1 - bounds.spoolSegmentsKept / bounds.spoolSegmentsMin
-  const least = Math.ceil(kafka.recordBytesMax / usedShare) * workers
+  const largest = kafka.recordBytesMax + bounds.spoolRecordOverheadBytes
+  const least = Math.ceil(largest / usedShare) * workers
   if (spool.bytesMax >= least) return
   const each = workers > 1 ? ` in each of ${workers} workers` : ''
   problem(

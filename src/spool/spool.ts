@@ -140,14 +140,14 @@ export class Spool {
     return within === undefined ? this.#lock?.problem : within.notOurs
   }
 
-  /** Why it takes nothing now, if so. */
-  get problem(): GuidepostError | undefined {
+  /** Why it would not take so many bytes of a record now, if so. */
+  problem(bytes: number): GuidepostError | undefined {
     const { stallMs, directory } = this.#settings
     if (this.notOurs !== undefined) return this.notOurs
     if (this.#writer.commitMs > stallMs) {
       return retryable('GP_DISK_FAILED', `the disk of ${directory} has not answered for ${stallMs} ms`)
     }
-    if (!this.#fits(1)) return this.#quotaError()
+    if (!this.#fits(bytes)) return this.#quotaError(bytes)
     return this.#writer.problem === undefined ? undefined : this.#explain(this.#writer.problem)
   }
 
@@ -162,9 +162,9 @@ export class Spool {
   ): Promise<WriteOutcome> {
     let bytes = 0
     for (const record of records) bytes += recordBytesAtMost(record)
-    if (!this.#fits(bytes)) return this.#quotaError()
+    if (!this.#fits(bytes)) return this.#quotaError(bytes)
     // Behind a disk that hangs nothing is queued: memory stays bounded.
-    if (this.#writer.commitMs > this.#settings.stallMs) return this.problem
+    if (this.#writer.commitMs > this.#settings.stallMs) return this.problem(bytes)
     this.#queuedBytes += bytes
     const pending = this.#writer.append(records)
     queued?.(pending)
@@ -262,9 +262,10 @@ export class Spool {
     this.#damaged.delete(path)
   }
 
-  #quotaError(): GuidepostError {
+  #quotaError(bytes: number): GuidepostError {
     const { directory, bytesMax } = this.#settings
-    const text = `the spool ${directory} is full: spool.bytesMax allows ${readableBytes(bytesMax)}`
+    const [more, most] = [readableBytes(bytes), readableBytes(bytesMax)]
+    const text = `the spool ${directory} is full: it has no room for ${more} more; spool.bytesMax allows ${most}`
     return retryable('GP_DISK_FULL', text)
   }
 

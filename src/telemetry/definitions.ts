@@ -134,7 +134,7 @@ export const definitions = {
     type: 'gauge',
     help: '1 when senders are served, 0 when they are told to wait or to go elsewhere.',
     labels: [],
-    note: 'What `/readyz` answers. With a spool it stays at 1 while Kafka is away. Of several workers, 1 while one of them serves.',
+    note: 'What `/readyz` answers. With a spool it stays at 1 while Kafka is away and the largest record has room. Of several workers, 1 while one of them serves.',
     together: 'first',
   },
   guidepost_events_total: {

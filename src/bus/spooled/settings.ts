@@ -45,7 +45,7 @@ export interface SpoolStatus {
   readonly cursor: number
   /** Levels of workers that there are no more, which are not delivered yet. */
   readonly adopted: number
-  /** Why it takes nothing now. Empty when all is well. */
+  /** Why it does not take every record now. Empty when all is well. */
   readonly problem: string
 }
 

@@ -192,11 +192,10 @@ export class SpooledBus implements Bus {
     await this.#folder?.close(left())
   }
 
-  /** Why the spool takes nothing now. */
+  /** Why the spool does not take every record now: one that has room only for small ones makes some senders wait. */
   get #problem(): GuidepostError | undefined {
-    return this.#folder === undefined
-      ? (this.#unavailable ?? notOpenError())
-      : this.#folder.main.spool.problem
+    if (this.#folder === undefined) return this.#unavailable ?? notOpenError()
+    return this.#folder.main.spool.problem(this.recordBytesMax + limits.spoolRecordOverheadBytes)
   }
 
   /** Settles with why it could not be opened. One that hangs is not tried twice: when it ends at last, that counts. */

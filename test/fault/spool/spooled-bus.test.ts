@@ -87,6 +87,42 @@ test('what the spool has no room for is refused, and everything acknowledged sta
   }
 })
 
+test('it is well while a record of the largest size has room, and not when only smaller ones have', async () => {
+  const largest = () => record({ value: Buffer.alloc(10_000, 1) })
+  const small = () => record({ value: Buffer.alloc(500, 2) })
+  const world = async (bytesMax: number) => {
+    const memory = new MemoryBus()
+    memory.recordBytesMax = 10_000
+    const { bus } = spooledBus(memory, { directory, bytesMax }, { fs: new FaultyFileSystem() })
+    await bus.start()
+    memory.down()
+    return { memory, bus }
+  }
+  const { memory, bus } = await world(60_000)
+  const other = await world(60_000)
+  try {
+    let taken = 0
+    while (bus.health().up) {
+      assert.deepEqual(await bus.append([small()]), [undefined])
+      taken++
+    }
+    assert.match(bus.health().reason, /the test says so; and the spool .* is full: .*spool\.bytesMax/)
+    assert.match(bus.status().problem, /is full/)
+    assert.deepEqual(await bus.append([small()]), [undefined], 'smaller ones are taken as long as they fit')
+    for (let i = 1; i < taken; i++) await other.bus.append([small()])
+    assert.equal(other.bus.health().up, true)
+    assert.deepEqual(await other.bus.append([largest()]), [undefined], 'as it was said')
+
+    memory.up()
+    await until('its files are gone', 5_000, () => bus.spoolBytes === 0)
+    memory.down()
+    assert.deepEqual(bus.health(), { up: true, reason: '' })
+  } finally {
+    await bus.close(1_000)
+    await other.bus.close(1_000)
+  }
+})
+
 test('a full disk is said, a sync that fails is no success, and the bus is down until the disk is well', async () => {
   const memory = new MemoryBus()
   const fs = new FaultyFileSystem()

@@ -84,10 +84,10 @@ test('a spool that cannot hold what it is for is a problem that says so', () => 
   assert.equal(problems({ ...small, GUIDEPOST_WORKERS: '1' }), '')
   assert.match(
     problems({ ...small, GUIDEPOST_WORKERS: '2' }),
-    /spool\.bytesMax: is 2097152, and must be 2338462 or more: .* in each of 2 workers.* or lower workers/,
+    /spool\.bytesMax: is 2097152, and must be 2343504 or more: .* in each of 2 workers.* or lower workers/,
   )
   assert.match(
     problems({ ...spool, GUIDEPOST_WORKERS: '1', GUIDEPOST_SPOOL_BYTES_MAX: '1MiB' }),
-    /must be 1169231 or more/,
+    /must be 1171752 or more/,
   )
 })
