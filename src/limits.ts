@@ -71,6 +71,8 @@ export const limits = {
   grpcCheckMs: 250,
   /** Headers of one gRPC call. */
   grpcHeadersMax: 128,
+  /** Bytes of the fields that an HTTP/2 sender may refer back to. The protocol's default: every sender may count on so many. */
+  headerTableBytes: 4 * KiB,
   /** Bytes that node:http2 may keep for one gRPC connection: its streams, header tables, answers not taken. */
   grpcSessionBytesMax: 8 * MiB,
   /** Bytes of one request to the gRPC health or reflection service. */
