@@ -61,7 +61,7 @@ export class Envoy {
     const folder = await mkdtemp(path.join(tmpdir(), 'guidepost-envoy-'))
     const admin = path.join(folder, 'admin')
     const args = ['--config-yaml', JSON.stringify(configOf(options)), '--admin-address-path', admin]
-    args.push('--use-dynamic-base-id', '--concurrency', '1', '--log-level', 'error')
+    args.push('--disable-hot-restart', '--concurrency', '1', '--log-level', 'error')
     const child = spawn(await program(), args, { stdio: ['ignore', 'ignore', 'pipe'] })
     const envoy = new Envoy(child, folder)
     try {
