@@ -29,11 +29,11 @@ export const allCases: readonly Case[] = [
 ]
 
 /** Those whose name holds one of the texts; without a text, those that `isDefault` says. */
-export function chooseCases(
-  cases: readonly Case[],
+export function chooseCases<Named extends { readonly name: string }>(
+  cases: readonly Named[],
   filters: readonly string[],
-  isDefault: (one: Case) => boolean,
-): Case[] {
+  isDefault: (one: Named) => boolean,
+): Named[] {
   return cases.filter((one) =>
     filters.length === 0 ? isDefault(one) : filters.some((filter) => one.name.includes(filter)),
   )

@@ -23,6 +23,7 @@ const secondsShare = 1 / 5
 function simpleCase(name: string, prepare: () => { bytes: number; work: () => void; more?: Figure[] }): Case {
   return {
     name: `kernel/${name}`,
+    held: prepare,
     run: async ({ seconds }) => {
       const { bytes, work, more = [] } = prepare()
       const [us = 0] = cpuUsPerCall([work], seconds * secondsShare)
@@ -97,6 +98,11 @@ function splicer(
 
 const spliceCases: Case[] = traffics.map((traffic) => ({
   name: `kernel/splice/${traffic.name}`,
+  held: () => {
+    const body = traffic.bodies()[0]!
+    const work = splicer(new Kernel(), body, traffic.headers['X-Guid'], traffic.guids)
+    return { bytes: body.payload.length, work }
+  },
   run: async ({ seconds, profileDirectory }) => {
     const body = traffic.bodies()[0]!
     const { payload } = body
@@ -139,11 +145,15 @@ function zstdAt(level: number): (bytes: Buffer) => Buffer {
 }
 
 export const kernelCases: readonly Case[] = [
-  simpleCase('memcpy', () => {
-    const { payload } = recordedBodies(1)[0]!
-    const target = Buffer.alloc(payload.length)
-    return { bytes: payload.length, work: () => payload.copy(target) }
-  }),
+  {
+    name: 'kernel/memcpy',
+    run: async ({ seconds }) => {
+      const { payload } = recordedBodies(1)[0]!
+      const target = Buffer.alloc(payload.length)
+      const [us = 0] = cpuUsPerCall([() => payload.copy(target)], seconds * secondsShare)
+      return speed(payload.length, us)
+    },
+  },
   inflateCase(1),
   inflateCase(2),
   ...spliceCases,

@@ -69,21 +69,33 @@ function batchOf(logs: number): JaegerBatch {
   return { process: { serviceName: 'checkout', tags }, spans }
 }
 
+function put(kernel: Kernel, payload: Buffer): void {
+  kernel.begin()
+  kernel.putPlain([payload], payload.length)
+}
+
+/** Bytes of the result. */
+function translated(kernel: Kernel, payload: Buffer, translation: Translation): number {
+  put(kernel, payload)
+  const bytes = kernel.translate(translation)
+  if (bytes <= 0 || bytes > limits.expandedBytesMax) throw new Error(`refused: ${bytes}`)
+  return bytes
+}
+
 function translationCase(name: string, payload: Buffer, translation: Translation): Case {
   return {
     name: `kernel/jaeger/${name}`,
+    held: () => {
+      const kernel = new Kernel()
+      return { bytes: payload.length, work: () => translated(kernel, payload, translation) }
+    },
     run: async ({ seconds, profileDirectory }) => {
       const kernel = new Kernel()
       const copy = Buffer.alloc(payload.length)
-      const load = (): void => {
-        kernel.begin()
-        kernel.putPlain([payload], payload.length)
-      }
+      const load = (): void => put(kernel, payload)
       let bytes = 0
       const translate = (): void => {
-        load()
-        bytes = kernel.translate(translation)
-        if (bytes <= 0 || bytes > limits.expandedBytesMax) throw new Error(`refused: ${bytes}`)
+        bytes = translated(kernel, payload, translation)
       }
       const works = profileDirectory === undefined ? [translate, load, () => payload.copy(copy)] : [translate]
       const [wholeUs = 0, loadUs = 0, copyUs = 0] = cpuUsPerCall(works, seconds * secondsShare)

@@ -66,6 +66,11 @@ function splicer(
 function spliceCase(name: string, spans: number, recordBytesMax: number): Case {
   return {
     name: `kernel/otlp/${name}`,
+    held: () => {
+      const payload = encodeSpans(spans, 1)
+      const work = splicer(new Kernel(), payload, spans, defaultRules(), recordBytesMax)
+      return { bytes: payload.length, work }
+    },
     run: async ({ seconds, profileDirectory }) => {
       const payload = encodeSpans(spans, 1)
       const kernel = new Kernel()

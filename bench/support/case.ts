@@ -35,10 +35,18 @@ export interface Case {
   readonly columns?: readonly string[]
   /** For cases whose repetition tells nothing. */
   readonly runsMax?: number
+  /** The work alone, for `npm run bench:check`; made anew for each use. */
+  readonly held?: () => Held
   /** The program that the case measures the gateway beside, in turn: its first figure is the ratio of the two. */
   readonly beside?: Peer
   /** Points of the lines that show how cost grows with the work. */
   readonly growth?: readonly Growth[]
+}
+
+/** Work on so many bytes, whose time is held against that of a copy of as many. */
+export interface Held {
+  readonly bytes: number
+  readonly work: () => void
 }
 
 /** vmagent runs where `VMAGENT` names it. */
