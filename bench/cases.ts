@@ -6,10 +6,16 @@ import { segmentCases } from './kernels/segment.ts'
 import { spoolCases } from './kernels/spool.ts'
 import { zipkinJsonCases } from './kernels/zipkin-json.ts'
 import { programCases } from './program/cases.ts'
+import { growthCases } from './program/growth.ts'
+import { guidCases } from './program/guids.ts'
 import { jaegerCases } from './program/jaeger.ts'
+import { latencyCases } from './program/latency.ts'
 import { otlpCases } from './program/otlp.ts'
+import { remoteWriteCases } from './program/remote-write.ts'
+import { scalingCases } from './program/scaling.ts'
 import { soakCases } from './program/soak.ts'
 import { programSpoolCases } from './program/spool.ts'
+import { startCases } from './program/start.ts'
 import { udpCases } from './program/udp.ts'
 import type { Case } from './support/case.ts'
 
@@ -24,6 +30,12 @@ export const allCases: readonly Case[] = [
   ...otlpCases,
   ...jaegerCases,
   ...udpCases,
+  ...remoteWriteCases,
+  ...guidCases,
+  ...latencyCases,
+  ...scalingCases,
+  ...startCases,
+  ...growthCases,
   ...soakCases,
   ...programSpoolCases,
 ]

@@ -95,6 +95,13 @@ async function openKafka(kind: 'kafka' | 'kafkajs'): Promise<BenchBus> {
   }
 }
 
+/** The broker that all runs share. */
+export async function brokerPid(): Promise<number> {
+  const pid = (await broker)?.pid
+  if (pid === undefined) throw new Error('there is no broker')
+  return pid
+}
+
 async function asAdmin<T>(address: string, act: (admin: Admin) => Promise<T>): Promise<T> {
   const admin = new Admin({ clientId: 'bench', bootstrapBrokers: [address] })
   try {

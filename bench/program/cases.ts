@@ -85,7 +85,9 @@ async function measure(bus: BenchBus, traffic: Traffic, options: RunOptions): Pr
 }
 
 /** Through the environment, because the launcher starts the program anew with flags of its own. */
-export function profiling({ profileDirectory }: RunOptions): Record<string, string> {
+export function profiling({
+  profileDirectory,
+}: Pick<RunOptions, 'profileDirectory'>): Record<string, string> {
   return profileDirectory === undefined
     ? {}
     : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDirectory} --cpu-prof-interval=500` }

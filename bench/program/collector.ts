@@ -1,6 +1,6 @@
 /**
- * The OpenTelemetry Collector as the peer: OTLP or Jaeger → guid into the resource → Kafka, each call answered when the
- * broker has acknowledged it. bench/peers/README.md says how it is built.
+ * The OpenTelemetry Collector as the peer: OTLP, Jaeger or remote write 2.0 → guid into the resource → Kafka, each call
+ * answered when the broker has acknowledged it. bench/peers/README.md says how it is built.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MiB } from '../../src/limits.ts'
+import { seriesGuid } from './series-values.ts'
 
 const startMsMax = 20_000
 const stopMsMax = 20_000
@@ -38,16 +39,44 @@ const queues: Readonly<Record<CollectorMode, string>> = {
   unanswered: batchQueue(false),
 }
 
+interface Entry {
+  readonly signal: 'traces' | 'metrics'
+  readonly receiver: string
+  /** Its settings; `endpoint` is its address. */
+  readonly settings: (endpoint: string) => string
+}
+
+function spanEntry(receiver: string, protocol: string, limits: string): Entry {
+  const settings = (endpoint: string): string => `{protocols: {${protocol}: {${endpoint}, ${limits}}}}`
+  return { signal: 'traces', receiver, settings }
+}
+
 /** The ways in, each as the receiver that has it and the protocol of that receiver. */
 const entries = {
-  grpc: ['otlp', 'grpc', 'max_recv_msg_size_mib: 64'],
-  http: ['otlp', 'http', `max_request_body_size: ${64 * MiB}`],
-  'jaeger-grpc': ['jaeger', 'grpc', 'max_recv_msg_size_mib: 64'],
-  // This receiver alone closes each connection after one request unless told otherwise.
-  'jaeger-thrift': ['jaeger', 'thrift_http', `keep_alives_enabled: true, max_request_body_size: ${64 * MiB}`],
+  grpc: spanEntry('otlp', 'grpc', 'max_recv_msg_size_mib: 64'),
+  http: spanEntry('otlp', 'http', `max_request_body_size: ${64 * MiB}`),
+  'jaeger-grpc': spanEntry('jaeger', 'grpc', 'max_recv_msg_size_mib: 64'),
+  // This receiver and that of remote write close each connection after one request unless told otherwise.
+  'jaeger-thrift': spanEntry(
+    'jaeger',
+    'thrift_http',
+    `keep_alives_enabled: true, max_request_body_size: ${64 * MiB}`,
+  ),
   // Its own queue holds 1000 datagrams, and its socket what the system gives unasked: as much as the gateway has instead.
-  'jaeger-udp': ['jaeger', 'thrift_compact', `queue_size: 10000, socket_buffer_size: ${4 * MiB}`],
-} as const
+  'jaeger-udp': spanEntry('jaeger', 'thrift_compact', `queue_size: 10000, socket_buffer_size: ${4 * MiB}`),
+  'remote-write': {
+    signal: 'metrics',
+    receiver: 'prometheusremotewrite',
+    settings: (endpoint: string): string =>
+      `{${endpoint}, keep_alives_enabled: true, max_request_body_size: ${64 * MiB}}`,
+  },
+} as const satisfies Readonly<Record<string, Entry>>
+
+/** Series have their namespace in a label, where the resource has none: all get the one guid that is cheapest to give. */
+const resourceGuids: Readonly<Record<Entry['signal'], string>> = {
+  traces: 'from_attribute: k8s.namespace.name',
+  metrics: `value: ${seriesGuid}`,
+}
 
 export type CollectorEntry = keyof typeof entries
 
@@ -60,24 +89,22 @@ interface CollectorOptions {
 
 /** Its own defaults are acks 1, no compression, and an answer before delivery: all three are set. */
 function configuration({ mode, entry, broker, topic }: CollectorOptions, port: number): string {
-  const [receiver, protocol, limits] = entries[entry]
+  const { signal, receiver, settings } = entries[entry]
   return `receivers:
-  ${receiver}:
-    protocols:
-      ${protocol}: {endpoint: 127.0.0.1:${port}, ${limits}}
+  ${receiver}: ${settings(`endpoint: "127.0.0.1:${port}"`)}
 processors:
-  resource: {attributes: [{key: guid, from_attribute: k8s.namespace.name, action: upsert}]}
+  resource: {attributes: [{key: guid, ${resourceGuids[signal]}, action: upsert}]}
 exporters:
   kafka:
     brokers: ["${broker}"]
-    traces: {topic: ${topic}, encoding: otlp_proto}
+    ${signal}: {topic: ${topic}, encoding: otlp_proto}
     sending_queue: ${queues[mode]}
     retry_on_failure: {enabled: false}
     producer: {compression: zstd, required_acks: -1, linger: 0ms, max_message_bytes: ${batchBytesMax}}
 service:
   telemetry: {logs: {level: warn}, metrics: {level: none}}
   pipelines:
-    traces: {receivers: [${receiver}], processors: [resource], exporters: [kafka]}
+    ${signal}: {receivers: [${receiver}], processors: [resource], exporters: [kafka]}
 `
 }
 
@@ -159,7 +186,7 @@ export class Collector {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -181,7 +208,7 @@ function isBound(port: number): boolean {
   return readFileSync('/proc/net/udp', 'latin1').includes(`:${hex} 00000000:0000 `)
 }
 
-function canConnect(port: number): Promise<boolean> {
+export function canConnect(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
     const end = (result: boolean): void => {

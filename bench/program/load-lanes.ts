@@ -3,8 +3,9 @@ import { GrpcLane, grpcFrame, openSession } from './grpc-lane.ts'
 import { Http1Lane } from './http1-lane.ts'
 import { jaegerEncoder } from './jaeger-payload.ts'
 import type { Lane, LaneFailed } from './load-lane.ts'
-import type { LoadSettings, ReadyRequests, SpanProtocol, SpanRequests } from './load-messages.ts'
-import { encodeOtlp } from './otlp-payload.ts'
+import type { LoadSettings, ReadyRequests, SpanProtocol, SpanRequests, SpanShape } from './load-messages.ts'
+import { otlpEncoder } from './otlp-payload.ts'
+import { GuidTurns, guidPlaces } from './span-guids.ts'
 import {
   type Framing,
   gzipRequests,
@@ -15,22 +16,22 @@ import {
 
 /** Where spans are sent, and what says that they were taken. */
 interface Target {
-  readonly encode: SpanEncoder
+  readonly encoder: (shape: SpanShape | undefined) => SpanEncoder
   readonly path: string
   /** Of HTTP/1; a gRPC call has neither. */
   readonly http?: { readonly contentType: string; readonly success: 200 | 202 }
 }
 
 const targets: Readonly<Record<SpanProtocol, Target>> = {
-  grpc: { encode: encodeOtlp, path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export' },
+  grpc: { encoder: otlpEncoder, path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export' },
   http: {
-    encode: encodeOtlp,
+    encoder: otlpEncoder,
     path: '/v1/traces',
     http: { contentType: 'application/x-protobuf', success: 200 },
   },
-  'jaeger-grpc': { encode: jaegerEncoder('proto'), path: '/jaeger.api_v2.CollectorService/PostSpans' },
+  'jaeger-grpc': { encoder: () => jaegerEncoder('proto'), path: '/jaeger.api_v2.CollectorService/PostSpans' },
   'jaeger-thrift': {
-    encode: jaegerEncoder('thrift'),
+    encoder: () => jaegerEncoder('thrift'),
     path: '/api/traces',
     http: { contentType: 'application/vnd.apache.thrift.binary', success: 202 },
   },
@@ -39,21 +40,43 @@ const targets: Readonly<Record<SpanProtocol, Target>> = {
 /** All lanes of the load, connected. */
 export function openLanes({ port, sends }: LoadSettings, failed: LaneFailed): Promise<Lane[]> {
   if (sends.kind === 'ready') return openReady(port, sends, failed)
-  const { encode, path, http } = targets[sends.protocol]
-  const make = sends.encoding === 'gzip' ? gzipRequests : identityRequests
-  const sourceOf = (frame: Framing): RequestSource => make(encode, sends.spans, sends.inFlight, frame)
+  const { protocol, encoding, shape, spans, inFlight } = sends
+  const { encoder, path, http } = targets[protocol]
+  const encode = encoder(shape)
+  const turns = shape?.guids === undefined ? undefined : new GuidTurns(shape.guids)
+  const sourceOf = (frame: Framing): RequestSource =>
+    encoding === 'gzip'
+      ? gzipRequests(encode, spans, inFlight, frame)
+      : identityRequests(encode, spans, inFlight, frame, turns)
   if (http === undefined) return openGrpc(port, path, sends, sourceOf, failed)
   return openHttp(port, path, http, sends, sourceOf, failed)
 }
 
 function openReady(
   port: number,
-  { requests, connections }: ReadyRequests,
+  { requests, connections, guids }: ReadyRequests,
   failed: LaneFailed,
 ): Promise<Lane[]> {
   let sent = 0
   const next = (): Uint8Array => requests[sent++ % requests.length]!
-  return Promise.all(Array.from({ length: connections }, () => new Http1Lane(port, 204, next, failed).open()))
+  const turns = guids === undefined ? undefined : new GuidTurns(guids)
+  /** With a guid to write each connection has requests of its own: what is under way on another must stay as it is. */
+  const ownNext = (guidTurns: GuidTurns): typeof next => {
+    const own = requests.map((request) => {
+      const buffer = Buffer.from(request)
+      return { buffer, guidsAt: guidPlaces(buffer) }
+    })
+    return () => {
+      const { buffer, guidsAt } = own[sent++ % own.length]!
+      guidTurns.write(buffer, 0, guidsAt)
+      return buffer
+    }
+  }
+  return Promise.all(
+    Array.from({ length: connections }, () =>
+      new Http1Lane(port, 204, turns === undefined ? next : ownNext(turns), failed).open(),
+    ),
+  )
 }
 
 async function openGrpc(

@@ -7,6 +7,18 @@ export interface ReadyRequests {
   readonly kind: 'ready'
   readonly requests: readonly Uint8Array[]
   readonly connections: number
+  /** So many guids in turn, a request each, written over the one of `guidText` that each request holds. */
+  readonly guids?: number
+}
+
+/** What is special about spans in OTLP. */
+export interface SpanShape {
+  /** Resources of a request, with as many spans each as the others; unless said, one for each thousand spans. */
+  readonly resources?: number
+  /** So many guids in turn, a resource each, over all requests; unless said, all spans have the same guid. */
+  readonly guids?: number
+  /** Of a span, as near as its text allows; unless said, ten attributes make it 350. */
+  readonly spanBytes?: number
 }
 
 /** How spans are sent: OTLP as `grpc` or `http`, Jaeger as `jaeger-grpc` or, over HTTP, as `jaeger-thrift`. */
@@ -23,6 +35,8 @@ export interface SpanRequests {
   readonly inFlight: number
   /** Connections that calls share over gRPC. */
   readonly connections: number
+  /** Of OTLP alone, without compression. */
+  readonly shape?: SpanShape
 }
 
 export interface LoadSettings {
@@ -32,6 +46,8 @@ export interface LoadSettings {
   readonly ratePerSecond: number | undefined
   /** The program under load, whose CPU time is read at both ends of a window. */
   readonly pid: number
+  /** Its other processes, which are counted as well. */
+  readonly morePids?: readonly number[]
 }
 
 /** What happened between `begin` and `end`. */
@@ -47,6 +63,9 @@ export interface LoadWindow extends TimeWindow {
   readonly acknowledged: number
   readonly p50Ms: number
   readonly p99Ms: number
+  readonly p999Ms: number
+  /** How late a request with a due time was sent, while a connection was free for it: the load's own fault. */
+  readonly lateP99Ms: number
 }
 
 export type LoadCommand =

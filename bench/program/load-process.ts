@@ -2,7 +2,7 @@
  * The load generator, a process of its own: it keeps every lane busy with one request at a time, counts the answers and
  * how long each took.
  */
-import { cpuSecondsOf, mainThreadSecondsOf, monotonicUs } from '../support/process-usage.ts'
+import { type CpuSeconds, cpuSecondsOf, mainThreadSecondsOf, monotonicUs } from '../support/process-usage.ts'
 import type { Lane } from './load-lane.ts'
 import { openLanes } from './load-lanes.ts'
 import type { LoadCommand, LoadReport, LoadSettings, LoadWindow } from './load-messages.ts'
@@ -14,6 +14,18 @@ function report(message: LoadReport): void {
 function ownCpuSeconds(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1e6
+}
+
+function programCpu({ pid, morePids = [] }: LoadSettings): CpuSeconds {
+  const each = [pid, ...morePids].map(cpuSecondsOf)
+  return {
+    user: each.reduce((sum, { user }) => sum + user, 0),
+    system: each.reduce((sum, { system }) => sum + system, 0),
+  }
+}
+
+function percentile(sorted: Float64Array, share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 }
 
 function mainThreadSeconds(pid: number): number {
@@ -29,6 +41,7 @@ class Load {
   #isOver = false
   #nextAtMs = performance.now()
   #latenciesMs: number[] = []
+  #lateMs: number[] = []
   #window = {
     fromUs: 0,
     cpu: { user: 0, system: 0 },
@@ -52,9 +65,10 @@ class Load {
 
   begin(): void {
     this.#latenciesMs = []
+    this.#lateMs = []
     this.#window = {
       fromUs: monotonicUs(),
-      cpu: cpuSecondsOf(this.#settings.pid),
+      cpu: programCpu(this.#settings),
       mainThreadSeconds: mainThreadSeconds(this.#settings.pid),
       loadCpuSeconds: ownCpuSeconds(),
       acknowledged: this.#acknowledged,
@@ -64,10 +78,8 @@ class Load {
   end(): void {
     const { fromUs, cpu: before } = this.#window
     const toUs = monotonicUs()
-    const { user, system } = cpuSecondsOf(this.#settings.pid)
+    const { user, system } = programCpu(this.#settings)
     const sorted = Float64Array.from(this.#latenciesMs).sort()
-    const at = (share: number): number =>
-      sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
     const window: LoadWindow = {
       fromUs,
       toUs,
@@ -76,8 +88,10 @@ class Load {
       mainThreadSeconds: mainThreadSeconds(this.#settings.pid) - this.#window.mainThreadSeconds,
       loadCpuSeconds: ownCpuSeconds() - this.#window.loadCpuSeconds,
       acknowledged: this.#acknowledged - this.#window.acknowledged,
-      p50Ms: at(0.5),
-      p99Ms: at(0.99),
+      p50Ms: percentile(sorted, 0.5),
+      p99Ms: percentile(sorted, 0.99),
+      p999Ms: percentile(sorted, 0.999),
+      lateP99Ms: percentile(Float64Array.from(this.#lateMs).sort(), 0.99),
     }
     report({ type: 'window', window })
   }
@@ -104,11 +118,15 @@ class Load {
       this.#underWay++
       lane.send(answered)
     }
+    const sendDue = (): void => {
+      this.#lateMs.push(performance.now() - startedMs)
+      send()
+    }
     const next = (): void => {
       if (!this.#isOver) startedMs = this.#slot()
       const waitMs = startedMs - performance.now()
       if (waitMs <= 0) send()
-      else setTimeout(send, waitMs)
+      else setTimeout(sendDue, waitMs)
     }
     next()
   }

@@ -16,7 +16,7 @@ const contentTypes = {
 /** A whole request as Prometheus words it. */
 export function requestOf(body: RequestBody, headers: Readonly<Record<string, string>> = {}): Buffer {
   const head = [
-    'POST /write HTTP/1.1',
+    'POST /api/v1/write HTTP/1.1',
     'Host: 127.0.0.1',
     'User-Agent: Prometheus/3.15.0',
     `Content-Length: ${body.packed.length}`,

@@ -1,10 +1,13 @@
 /** Requests of spans, ready to be written to a connection: encoded once, with new ids each time they are sent. */
 import { gzipSync } from 'node:zlib'
+import type { GuidTurns } from './span-guids.ts'
 import type { SpanIds } from './span-ids.ts'
 
 export interface EncodedSpans {
   readonly message: Buffer
   readonly ids: SpanIds
+  /** Where its guids begin, when each request has others. */
+  readonly guidsAt?: readonly number[]
 }
 
 /** Each seed gives another message. */
@@ -18,22 +21,24 @@ export interface RequestSource {
   next(slot: number): Buffer
 }
 
-/** Uncompressed requests: each slot has one of its own, whose ids are renewed each time. */
+/** Uncompressed requests: each slot has one of its own, whose ids and guids are renewed each time. */
 export function identityRequests(
   encode: SpanEncoder,
   spans: number,
   slots: number,
   frame: Framing,
+  turns: GuidTurns | undefined,
 ): RequestSource {
   const requests = Array.from({ length: slots }, (_, slot) => {
-    const { message, ids } = encode(spans, slot)
+    const { message, ids, guidsAt = [] } = encode(spans, slot)
     const buffer = frame(message)
-    return { buffer, offset: buffer.length - message.length, ids }
+    return { buffer, offset: buffer.length - message.length, ids, guidsAt }
   })
   return {
     next: (slot) => {
-      const { buffer, offset, ids } = requests[slot]!
+      const { buffer, offset, ids, guidsAt } = requests[slot]!
       ids.renew(buffer, offset)
+      turns?.write(buffer, offset, guidsAt)
       return buffer
     },
   }

@@ -19,12 +19,14 @@ import { cpuSecondsOf } from '../support/process-usage.ts'
 import { brokerAway, openBus } from './buses.ts'
 import { Load, requestOf } from './load.ts'
 import type { LoadSettings } from './load-messages.ts'
-import { spanTraffic, warmUp } from './span-measure.ts'
-import { listenerPort } from './span-subjects.ts'
+import { spanTraffic } from './span-work.ts'
+import { listenerPort } from './subjects.ts'
+import { warmUp } from './work.ts'
 
 /** Windows of each gateway in one run. */
 const alternations = 6
 const settleSeconds = 0.5
+const warmUpRequests = 32
 const outageMsMax = 60_000
 const drainMsMax = 300_000
 
@@ -147,7 +149,7 @@ async function price(sending: Sending, directory: string, options: RunOptions): 
       const program = await Program.start({ bus: bus.url, env: { ...bus.env, ...env } })
       programs.push(program)
       const side = new Side(program, sending, options)
-      await side.under((load) => warmUp(program.pid, load))
+      await side.under((load) => warmUp([program.pid], load, warmUpRequests))
       return side
     }
     const isFirst = turns++ % 2 === 0
@@ -191,7 +193,7 @@ async function drain(sending: Sending, directory: string, options: RunOptions): 
     const side = new Side(program, sending, options)
     let samples: Sample[] = []
     let intoPerSecond = 0
-    await side.under((load) => warmUp(program.pid, load))
+    await side.under((load) => warmUp([program.pid], load, warmUpRequests))
     await brokerAway(async () => {
       await side.under(async (load) => {
         await until('it spools', outageMsMax, async () => (await counter('guidepost_spooled_items')) > 0)

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sumOf } from '../../test/support/exposition.ts'
-import { type GatewaySubject, startGateway } from './span-subjects.ts'
+import { type GatewaySubject, startGateway } from './subjects.ts'
 import { type Sender, send, spansInDatagram, type Window, withSender } from './udp-load.ts'
 
 const firstPerSecond = 2_000
@@ -54,7 +54,7 @@ export async function findCapacity(): Promise<Capacity> {
   try {
     const { capacity, received } = await withSender(subject, (sender) => ramp(subject, sender))
     await subject.stop()
-    const { spans } = await subject.delivered()
+    const { items: spans } = await subject.delivered()
     if (spans !== received * spansInDatagram)
       throw new Error(`Kafka holds ${spans} spans of ${received} datagrams that were received`)
     return capacity

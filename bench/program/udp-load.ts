@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cpuSecondsOf, mainThreadSecondsOf, monotonicUs } from '../support/process-usage.ts'
 import { LoadChild } from './load-child.ts'
-import type { Subject } from './span-subjects.ts'
+import type { Subject } from './subjects.ts'
 import type { UdpCommand, UdpReport } from './udp-messages.ts'
 
 export const spansInDatagram = 10

@@ -12,7 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Case, Figure, RunOptions } from '../support/case.ts'
 import { residentBytesOf } from '../support/process-usage.ts'
 import { profiling } from './cases.ts'
-import { type Subject, startCollector, startGateway } from './span-subjects.ts'
+import { spansGuid } from './span-values.ts'
+import { type Subject, startCollector, startGateway } from './subjects.ts'
 import { findCapacity } from './udp-capacity.ts'
 import { cpuOf, type Sender, send, spansInDatagram, type Window, withSender } from './udp-load.ts'
 
@@ -48,7 +49,9 @@ async function measureAt(subject: Subject, perSecond: number, seconds: number): 
       return { window, memory: residentBytesOf(subject.pid), datagramBytes }
     })
     await subject.stop()
-    const { spans, records } = await subject.delivered()
+    const { items: spans, records, guids } = await subject.delivered()
+    if (guids.size !== 1 || !guids.has(spansGuid))
+      throw new Error(`Kafka holds the guids ${[...guids.keys()]}`)
     const arrivedShare = spans / (window.to.datagrams * spansInDatagram)
     const [windowSeconds, datagrams] = [window.of('us') / 1e6, window.of('datagrams')]
     const spansPerSecond = window.datagramsPerSecond * spansInDatagram

@@ -1,21 +1,17 @@
-/** What the cases of spans measure: the gateway and its peer, each a process of its own before the same Kafka. */
-import type { StoredRecord } from '../../src/bus/bus.ts'
+/** What is measured: the gateway and its peer, each a process of its own before the same Kafka. */
+import { readdirSync, readFileSync } from 'node:fs'
 import type { Sample } from '../../test/support/exposition.ts'
 import { Program } from '../../test/support/program.ts'
-import { spansAndValues } from '../support/otlp-spans.ts'
 import { openBus, openPeerTopic } from './buses.ts'
 import { Collector, type CollectorEntry, type CollectorMode } from './collector.ts'
-import { spansGuid } from './span-values.ts'
-
-/** What was found on the bus. */
-export interface Delivered {
-  readonly spans: number
-  readonly records: number
-}
+import { type Inspect, inspectPoints, inspectSpans } from './stored-items.ts'
+import { type Delivered, Tally } from './tally.ts'
 
 /** A program under load. */
 export interface Subject {
   readonly pid: number
+  /** Its other processes. */
+  readonly morePids: readonly number[]
   readonly port: number
   /** Ends it in its own way; throws when it does not end well. */
   stop(): Promise<void>
@@ -34,32 +30,17 @@ const listeners: Readonly<Record<CollectorEntry, string>> = {
   'jaeger-grpc': 'jaegerGrpc',
   'jaeger-thrift': 'jaegerHttp',
   'jaeger-udp': 'jaegerCompact',
+  'remote-write': 'http',
 }
 
+/** `inspect`: of the records that the gateway writes, unless they hold spans. */
 export function startSubject(
   name: SubjectName,
   entry: CollectorEntry,
   env: Readonly<Record<string, string>>,
+  inspect?: Inspect,
 ): Promise<Subject> {
-  return name === 'gateway' ? startGateway(entry, env) : startCollector(name, entry)
-}
-
-/** Sums up records, each of which must hold only stamped resources of the one guid. */
-class Tally {
-  spans = 0
-  records = 0
-
-  add({ value }: StoredRecord): void {
-    const { spans, resources, values } = spansAndValues(value, 'guid')
-    if (values.length !== resources || values.some((guid) => guid !== spansGuid))
-      throw new Error(`a record with ${resources} resources holds the guids ${values.join(', ')}`)
-    this.spans += spans
-    this.records++
-  }
-
-  get delivered(): Delivered {
-    return { spans: this.spans, records: this.records }
-  }
+  return name === 'gateway' ? startGateway(entry, env, inspect) : startCollector(name, entry)
 }
 
 /** The gateway, whose metrics can be read as well. */
@@ -70,6 +51,7 @@ export interface GatewaySubject extends Subject {
 export async function startGateway(
   entry: CollectorEntry,
   env: Readonly<Record<string, string>>,
+  inspect: Inspect = inspectSpans,
 ): Promise<GatewaySubject> {
   const bus = await openBus('kafka', 'all')
   let program: Program
@@ -81,6 +63,7 @@ export async function startGateway(
   }
   return {
     pid: program.pid,
+    morePids: descendantsOf(program.pid),
     port: listenerPort(program, listeners[entry]),
     metrics: () => program.metrics(),
     stop: async () => {
@@ -89,20 +72,30 @@ export async function startGateway(
         throw new Error(`the program ended with ${status}: ${JSON.stringify(program.logs.slice(-3))}`)
     },
     delivered: async () => {
-      const tally = new Tally()
+      const tally = new Tally(inspect)
       const found = await bus.count((record) => {
-        if (record.headers['guid'] !== spansGuid) throw new Error(`a record of ${record.headers['guid']}`)
+        if (record.headers['guid'] === undefined) throw new Error('a record without a guid')
         tally.add(record)
       })
-      if (found.items !== tally.spans)
-        throw new Error(`the headers say ${found.items} spans, the records hold ${tally.spans}`)
-      return tally.delivered
+      const { delivered } = tally
+      if (found.items !== delivered.items)
+        throw new Error(`the headers say ${found.items} items, the records hold ${delivered.items}`)
+      return delivered
     },
     remove: async () => {
       await program.kill()
       await bus.clear()
     },
   }
+}
+
+/** All processes that a process has started, and those that these have (proc(5), `children`). */
+function descendantsOf(pid: number): number[] {
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const children = threads.flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
+  )
+  return children.flatMap((child) => [child, ...descendantsOf(child)])
 }
 
 /** From the log line of the listener. */
@@ -123,10 +116,11 @@ export async function startCollector(mode: CollectorMode, entry: CollectorEntry)
   }
   return {
     pid: collector.pid,
+    morePids: [],
     port: collector.port,
     stop: () => collector.stop(),
     delivered: async () => {
-      const tally = new Tally()
+      const tally = new Tally(entry === 'remote-write' ? inspectPoints : inspectSpans)
       await read((record) => tally.add(record))
       return tally.delivered
     },
