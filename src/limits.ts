@@ -57,14 +57,14 @@ export const limits = {
   zstdFramesMax: 64,
   /** Bodies too large for one turn that are inflated at once; the others wait. The thread pool has as many threads. */
   inflatesMax: 4,
-  /** Streams of one gRPC connection that may be open at once. More of them are a protocol error. */
+  /** Streams of one gRPC connection that may be open at once. Further ones are refused, and may be repeated. */
   grpcStreamsMax: 1_000,
   /** Bytes that a gRPC sender may have on their way on one stream, and on all streams of one connection. */
   grpcStreamWindowBytes: 1 * MiB,
   grpcConnectionWindowBytes: 4 * MiB,
   /** Bytes of one DATA frame that a gRPC sender is allowed; what a socket is read in at once. */
   grpcFrameBytesMax: 64 * KiB,
-  /** Streams that one gRPC connection may reset at once, and in each second. Over it: the connection is closed. */
+  /** Streams that one gRPC connection may reset, and frames without use, at once and in each second. Over it: it is closed. */
   grpcResetsBurst: 1_000,
   grpcResetsPerSecond: 200,
   /** Milliseconds between two looks at which gRPC calls are over their time. */
@@ -73,8 +73,8 @@ export const limits = {
   grpcHeadersMax: 128,
   /** Bytes of the fields that an HTTP/2 sender may refer back to. The protocol's default: every sender may count on so many. */
   headerTableBytes: 4 * KiB,
-  /** Bytes that node:http2 may keep for one gRPC connection: its streams, header tables, answers not taken. */
-  grpcSessionBytesMax: 8 * MiB,
+  /** Bytes of answers that a gRPC client has not taken. Over it: the connection is closed. */
+  grpcUnreadBytesMax: 1 * MiB,
   /** Bytes of one request to the gRPC health or reflection service. */
   grpcServiceMessageBytesMax: 4 * KiB,
   /** Bytes of such requests that may wait on one stream while answers are not taken. */

@@ -61,7 +61,6 @@ const ENTRIES: Record<string, string> = {
   'src/main.ts': 'loaded by the launcher',
   'src/workers/worker.ts': 'a process that the primary starts',
   'src/wire/kernel/build.ts': 'npm run kernel',
-  'src/transport/http2/hpack.ts': 'so far only its tests need it',
 }
 
 /** Numbers of 1,000 and more that bound nothing: `file: literal`, with what they are. */
@@ -93,6 +92,10 @@ const NUMBERS: Record<string, string> = {
   'src/transport/grpc/call-start.ts: 3_600_000': 'milliseconds of an hour',
   'src/transport/grpc/call-start.ts: 60_000': 'milliseconds of a minute',
   'src/transport/grpc/call-start.ts: 1e6': 'nanoseconds of a millisecond',
+  'src/transport/http2/frames.ts: 65_535': 'the window of the specification',
+  'src/transport/http2/frames.ts: 2 ** 31': 'a window has 31 bits',
+  'src/transport/http2/frames.ts: 16_384': 'the bytes of a frame that everybody takes',
+  'src/transport/http2/frames.ts: 2 ** 24': 'the length of a frame has 24 bits',
   'src/transport/http2/huffman.ts: 1 << 16': 'the bit behind two octets',
   'src/transport/inflate.ts: 1032': 'the most that deflate makes of one byte',
   'src/config/schema.ts: 10_000': 'the largest value of an option',

@@ -3,11 +3,11 @@
  *
  * Source: grpc/grpc, doc/PROTOCOL-HTTP2.md. An answer is HEADERS, DATA and trailers, or trailers alone.
  */
-import { constants, type ServerHttp2Stream } from 'node:http2'
-import type { Socket } from 'node:net'
 import { type GuidepostError, permanent, reasonOf } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Claim, Link } from '../../route/shares.ts'
+import { encodeHeaders } from '../http2/hpack.ts'
+import type { Http2Stream, RequestReader } from '../http2/stream.ts'
 import type { Coding } from '../inflate.ts'
 import { GrpcStatus, type GrpcStatusCode, statusOf } from '../rpc-status.ts'
 import { acceptedEncodings } from './call-start.ts'
@@ -31,19 +31,14 @@ export interface CallHost {
 export interface Connection {
   readonly number: number
   readonly peer: string
-  readonly socket: Socket
   readonly link: Link
-  /** Calls that are not at their end. */
-  calls: number
-  /** A call of it was taken. */
-  hasServed: boolean
   /** Open streams of the small services. */
   services: number
 }
 
 /** What is known when the headers are in. */
 export interface CallStart {
-  readonly stream: ServerHttp2Stream
+  readonly stream: Http2Stream
   readonly connection: Connection
   readonly path: string
   /** `grpc-encoding`, undefined for `identity` or none. */
@@ -58,16 +53,15 @@ export interface CallStart {
   readonly chargedBytes: number
 }
 
-const responseHeaders = {
-  ':status': constants.HTTP_STATUS_OK,
-  'content-type': 'application/grpc',
-  'grpc-accept-encoding': acceptedEncodings,
-}
-const withTrailers = { waitForTrailers: true, sendDate: false }
-const withoutBody = { endStream: true, sendDate: false }
-const okTrailers = { 'grpc-status': '0' }
+const responseHeaders = [
+  [':status', '200'],
+  ['content-type', 'application/grpc'],
+  ['grpc-accept-encoding', acceptedEncodings],
+].flat()
+const responseBlock = encodeHeaders(responseHeaders)
+const okTrailers = encodeHeaders(['grpc-status', '0'])
 
-export abstract class Exchange implements GrpcCall {
+export abstract class Exchange implements GrpcCall, RequestReader {
   readonly path: string
   readonly listenerGuid: string | undefined
   readonly pathGuid = undefined
@@ -75,11 +69,10 @@ export abstract class Exchange implements GrpcCall {
   wireBytes = 0
   endedWith: GrpcStatusCode | undefined = undefined
   protected readonly host: CallHost
-  protected readonly stream: ServerHttp2Stream
+  protected readonly stream: Http2Stream
   protected readonly start: CallStart
   protected readonly startedMs = performance.now()
   protected isAnswered = false
-  #trailers: Record<string, string> = okTrailers
 
   constructor(host: CallHost, start: CallStart) {
     this.host = host
@@ -89,16 +82,7 @@ export abstract class Exchange implements GrpcCall {
     this.listenerGuid = host.guid
     this.deadline = start.timeoutMs === undefined ? undefined : this.startedMs + start.timeoutMs
     host.calls.add(this)
-    start.connection.calls++
-    start.connection.hasServed = true
-    this.stream.on('close', () => {
-      if (!this.isAnswered) this.endedWith = this.#reasonOfCancel()
-      start.connection.calls--
-      host.calls.delete(this)
-      start.claim.give(start.chargedBytes)
-      this.closed()
-      host.ended()
-    })
+    start.stream.reader = this
   }
 
   get peer(): string {
@@ -126,24 +110,37 @@ export abstract class Exchange implements GrpcCall {
   /** The listener is stopping. */
   abstract drain(): void
 
+  abstract data(chunk: Buffer): void
+
+  abstract ended(): void
+
+  drained(): void {}
+
+  closed(): void {
+    if (!this.isAnswered) this.endedWith = this.#reasonOfCancel()
+    this.host.calls.delete(this)
+    this.start.claim.give(this.start.chargedBytes)
+    this.release()
+    this.host.ended()
+  }
+
   /** The stream is gone; what was kept for it must go too. */
-  protected abstract closed(): void
+  protected abstract release(): void
 
   protected get canAnswer(): boolean {
-    return !this.isAnswered && !this.stream.destroyed && !this.stream.closed
+    return !this.isAnswered && !this.stream.isClosed
   }
 
   /** Headers of an answer with messages. */
   protected respond(): void {
-    this.stream.respond(responseHeaders, withTrailers)
-    this.stream.on('wantTrailers', () => this.stream.sendTrailers(this.#trailers))
+    this.stream.respond(responseBlock)
   }
 
   /** Ends the answer, with a last frame or without. Trailers say OK. */
   protected finish(frame?: Buffer): void {
     this.isAnswered = true
-    if (frame === undefined) this.stream.end()
-    else this.stream.end(frame)
+    if (frame !== undefined) this.stream.write(frame)
+    this.stream.end(okTrailers)
   }
 
   /** Ends the call with an error; nothing happens when it has been answered. */
@@ -154,8 +151,7 @@ export abstract class Exchange implements GrpcCall {
       endWithError(this.stream, error, code)
       return
     }
-    this.#trailers = errorTrailers(error, code)
-    this.stream.end()
+    this.stream.end(encodeHeaders(errorTrailers(error, code)))
   }
 
   /** A client that keeps its deadline itself cancels at about that time, by its own clock. */
@@ -179,18 +175,10 @@ export abstract class Exchange implements GrpcCall {
 
 /** Answers with trailers alone, and lets go of what the client may still have to say. */
 export function endWithError(
-  stream: ServerHttp2Stream,
+  stream: Http2Stream,
   error: GuidepostError,
   code: GrpcStatusCode = statusOf(error),
 ): void {
-  stream.respond({ ...responseHeaders, ...errorTrailers(error, code) }, withoutBody)
-  stopReading(stream)
-}
-
-/**
- * Lets go of a stream whose answer is complete while its request is not: RST_STREAM with NO_ERROR, behind the answer, asks
- * the client to send no more (RFC 9113, 8.1). What is on its way already is counted for flow control and forgotten.
- */
-export function stopReading(stream: ServerHttp2Stream): void {
-  if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+  stream.respondOnly(encodeHeaders([...responseHeaders, ...errorTrailers(error, code)]))
+  stream.stopReading()
 }

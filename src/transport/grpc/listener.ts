@@ -1,25 +1,21 @@
 /**
- * The gRPC listener, on node:http2 itself (docs/adr/0007-grpc-on-http2.md). It knows connections, streams and limits;
+ * The gRPC listener, on HTTP/2 of our own (docs/adr/0021-http2-of-our-own.md). It knows connections, streams and limits;
  * what a message means is the receivers'. Plain text only (h2c, by prior knowledge).
  */
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import {
-  createServer,
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-  type ServerOptions,
-} from 'node:http2'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { GuidepostError, permanent, reasonOf, retryable } from '../../errors.ts'
-import { limits, MiB } from '../../limits.ts'
+import { limits } from '../../limits.ts'
 import type { Shares } from '../../route/shares.ts'
 import { overloaded } from '../body.ts'
+import { type ConnectionHandler, Http2Connection } from '../http2/connection.ts'
+import type { RequestHead } from '../http2/head.ts'
+import { encodeHeaders } from '../http2/hpack.ts'
+import type { Http2Stream } from '../http2/stream.ts'
 import { listenError } from '../listen-error.ts'
-import { callBytes, codingOf, notGrpcAnswer, timeoutMsOf } from './call-start.ts'
-import { type CallHost, type Connection, type Exchange, endWithError, stopReading } from './exchange.ts'
+import { callBytes, codingOf, headTooLarge, type NotGrpc, notGrpcAnswer, timeoutMsOf } from './call-start.ts'
+import { type CallHost, type Connection, type Exchange, endWithError } from './exchange.ts'
 import { healthMethods } from './health.ts'
 import type { GrpcMethod, GrpcServices, StreamMethod } from './method.ts'
 import { reflectionMethods } from './reflection.ts'
@@ -45,8 +41,6 @@ export interface GrpcListenerOptions extends GrpcServices {
   readonly failed: (error: unknown) => void
 }
 
-const connectionKey = Symbol('connection')
-type KnownSession = ServerHttp2Session & { [connectionKey]?: Connection }
 let connections = 0
 
 export class GrpcListener {
@@ -55,12 +49,11 @@ export class GrpcListener {
   readonly #methods: ReadonlyMap<string, GrpcMethod>
   readonly #streams: ReadonlyMap<string, StreamMethod>
   /** One, or two where `localhost` has an IPv6 address as well. */
-  readonly #servers: Http2Server[] = []
-  readonly #sockets = new Set<Socket>()
+  readonly #servers: Server[] = []
+  readonly #connected = new Set<Http2Connection>()
   readonly #calls = new Set<Exchange>()
   /** Settles when a drain has seen the last call. */
   readonly #idle = Promise.withResolvers<void>()
-  #arrived: Socket | undefined
   #connections: number
   #check: NodeJS.Timeout | undefined
   #draining = false
@@ -114,14 +107,12 @@ export class GrpcListener {
    * Accepts no more connections, tells each client to go elsewhere (GOAWAY), and waits for the calls under way. A call
    * that was on its way and came behind the GOAWAY was not processed, and the client knows it by the stream's number:
    * gRPC's clients repeat it by themselves.
-   *
-   * A GOAWAY in two steps, as other servers do it, is not to be had from node: behind any GOAWAY, nghttp2 passes over new
-   * streams, whatever number was named, and a client that was promised they would be served would wait in vain.
    */
   async drain(): Promise<void> {
     this.#draining = true
     const closed = Promise.all(this.#servers.map((server) => once(server, 'close')))
     for (const server of this.#servers) server.close()
+    for (const connection of this.#connected) connection.leave()
     for (const call of this.#calls) call.drain()
     if (this.#calls.size > 0) await this.#idle.promise
     // What is left are connections whose clients do not close their side.
@@ -134,69 +125,56 @@ export class GrpcListener {
   /** Cuts what is left. */
   destroy(): void {
     clearInterval(this.#check)
-    for (const socket of this.#sockets) socket.destroy()
+    for (const { socket } of this.#connected) socket.destroy()
   }
 
   async #listen(host: string, port: number): Promise<number> {
-    const server: Http2Server & { dropMaxConnection?: boolean } = createServer(serverOptions)
+    const server: Server & { dropMaxConnection?: boolean } = createServer({ noDelay: true }, (socket) =>
+      this.#begin(socket),
+    )
     server.maxConnections = this.#connections
     // Without it, workers that are all full would hand a connection to each other for ever.
     server.dropMaxConnection = true
     server.on('drop', () => this.#options.refused('connections'))
-    server.prependListener('connection', (socket: Socket) => this.#keep(socket))
-    server.on('session', (session: KnownSession) => this.#begin(session))
-    server.on('stream', (stream, headers, _flags, rawHeaders) => this.#open(stream, headers, rawHeaders))
-    server.on('sessionError', (error: NodeJS.ErrnoException, session: KnownSession) => {
-      const isGone = error.code === 'ECONNRESET' || error.code === 'EPIPE'
-      // grpc-go's goodbye is a GOAWAY that names its last stream, which nghttp2 takes for an error.
-      const isGoodbye = session[connectionKey]?.hasServed === true && session[connectionKey].calls === 0
-      if (!isGone && !isGoodbye) this.#options.refused('http')
-    })
     server.listen(port, host)
     await once(server, 'listening')
     this.#servers.push(server)
     return (server.address() as AddressInfo).port
   }
 
-  /** Comes before `session`, which is emitted within the server's own listener. */
-  #keep(socket: Socket): void {
-    this.#arrived = socket
-    this.#sockets.add(socket)
-    socket.on('close', () => this.#sockets.delete(socket))
-  }
-
-  #begin(session: KnownSession): void {
-    const socket = this.#arrived!
-    const link = this.#options.shares.connect(socket.remoteAddress ?? '')
-    socket.on('close', () => link.end())
-    session[connectionKey] = {
-      link,
-      number: ++connections,
-      peer: socket.remoteAddress ?? '',
-      socket,
-      calls: 0,
-      hasServed: false,
-      services: 0,
+  #begin(socket: Socket): void {
+    const peer = socket.remoteAddress ?? ''
+    const link = this.#options.shares.connect(peer)
+    const connection: Connection = { link, number: ++connections, peer, services: 0 }
+    const handler: ConnectionHandler = {
+      open: (stream, head, list) => this.#open(connection, stream, head, list),
+      headTooLarge: (stream) => this.#answer(stream, headTooLarge),
+      broken: () => this.#options.refused('http'),
+      failed: (error) => this.#options.failed(error),
+      closed: () => {
+        this.#connected.delete(connected)
+        link.end()
+      },
     }
-    session.setLocalWindowSize(limits.grpcConnectionWindowBytes)
+    const connected = new Http2Connection(socket, handler)
+    this.#connected.add(connected)
+    if (this.#draining) connected.leave()
     // Until its first SETTINGS it is not known to speak HTTP/2 at all.
-    session.setTimeout(limits.headersMsMax, () => this.#ask(session, socket))
-    session.once('remoteSettings', () => session.setTimeout(limits.idleMsMax))
+    socket.setTimeout(limits.headersMsMax, () => this.#ask(connected))
   }
 
   /** Nothing came for a while: a connection in use is asked whether its client lives, another one is closed. */
-  #ask(session: KnownSession, socket: Socket): void {
-    const timer = setTimeout(() => socket.destroy(), limits.unreadMsMax).unref()
-    socket.once('close', () => clearTimeout(timer))
-    if (session.destroyed) return
-    if (session[connectionKey]!.calls === 0) {
-      session.close()
+  #ask(connection: Http2Connection): void {
+    const { socket } = connection
+    if (!connection.hasSettings) {
+      socket.destroy()
       return
     }
-    session.ping(() => {
-      clearTimeout(timer)
-      if (!session.destroyed) session.setTimeout(limits.idleMsMax)
-    })
+    socket.setTimeout(limits.idleMsMax)
+    if (connection.streamCount === 0) connection.leave()
+    const timer = setTimeout(() => socket.destroy(), limits.unreadMsMax).unref()
+    socket.once('close', () => clearTimeout(timer))
+    connection.ping(() => clearTimeout(timer))
   }
 
   #look(): void {
@@ -204,31 +182,30 @@ export class GrpcListener {
     for (const call of this.#calls) call.look(nowMs)
   }
 
-  #open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
-    // Without a listener, a stream that is reset with an error would end the process.
-    stream.on('error', ignore)
-    const connection = (stream.session as KnownSession | undefined)?.[connectionKey]
-    if (stream.destroyed || stream.closed || connection === undefined) return
+  #open(
+    connection: Connection,
+    stream: Http2Stream,
+    headers: RequestHead,
+    rawHeaders: readonly string[],
+  ): void {
     const other = notGrpcAnswer(headers)
     if (other !== undefined) {
-      this.#options.refused(other.reason)
-      stream.respond({ ':status': other.status, ...other.headers }, { endStream: true })
-      stopReading(stream)
+      this.#answer(stream, other)
       return
     }
-    const path = headers[':path'] ?? ''
+    const path = headers[':path']
     const coding = codingOf(headers)
     if (coding instanceof GuidepostError) {
-      this.#refuse(stream, coding)
+      this.#refuse(connection, stream, coding)
       return
     }
     const timeoutMs = timeoutMsOf(headers)
     if (timeoutMs instanceof GuidepostError) {
-      this.#refuse(stream, timeoutMs)
+      this.#refuse(connection, stream, timeoutMs)
       return
     }
     if (this.#draining) {
-      this.#refuse(stream, retryable('GP_DRAINING', 'the gateway is stopping; try again'))
+      this.#refuse(connection, stream, retryable('GP_DRAINING', 'the gateway is stopping; try again'))
       return
     }
     const method = this.#methods.get(path) ?? this.#streams.get(path)
@@ -237,7 +214,7 @@ export class GrpcListener {
       const claim = shares.open(connection.link, receiver, connection.number)
       const chargedBytes = callBytes(rawHeaders)
       if (!claim.take(chargedBytes)) {
-        this.#refuse(stream, overloaded(claim, chargedBytes))
+        this.#refuse(connection, stream, overloaded(claim, chargedBytes))
         return
       }
       const start = { stream, connection, path, coding, timeoutMs, rawHeaders, claim, chargedBytes }
@@ -246,40 +223,30 @@ export class GrpcListener {
       return
     }
     const reason = this.#options.unimplemented.get(path) ?? this.#unknown(path)
-    this.#refuse(stream, permanent('GP_PATH', reason))
+    this.#refuse(connection, stream, permanent('GP_PATH', reason))
   }
 
   #unknown(path: string): string {
     return `there is no method ${path.slice(0, SHOWN_PATH)}; there is ${[...this.#methods.keys()].join(', ')}`
   }
 
-  #refuse(stream: ServerHttp2Stream, error: GuidepostError): void {
-    const peer = (stream.session as KnownSession | undefined)?.[connectionKey]?.peer
+  #refuse({ peer }: Connection, stream: Http2Stream, error: GuidepostError): void {
     this.#options.refused(reasonOf(error), error, peer)
     endWithError(stream, error)
+  }
+
+  /** In HTTP's own terms. */
+  #answer(stream: Http2Stream, { status, reason, headers }: NotGrpc): void {
+    this.#options.refused(reason)
+    stream.respondOnly(encodeHeaders([':status', String(status), ...Object.entries(headers).flat()]))
+    stream.stopReading()
   }
 }
 
 const SHOWN_PATH = 200
 
-function ignore(): void {}
-
 /** `localhost` means each of its addresses, as it does for HTTP. */
 async function addressesOf(host: string): Promise<readonly string[]> {
   if (host !== 'localhost') return [host]
   return (await lookup(host, { all: true })).map(({ address }) => address)
-}
-
-const serverOptions: ServerOptions = {
-  settings: {
-    enablePush: false,
-    maxConcurrentStreams: limits.grpcStreamsMax,
-    initialWindowSize: limits.grpcStreamWindowBytes,
-    maxFrameSize: limits.grpcFrameBytesMax,
-    maxHeaderListSize: limits.headerBytesMax,
-  },
-  maxHeaderListPairs: limits.grpcHeadersMax,
-  maxSessionMemory: limits.grpcSessionBytesMax / MiB,
-  streamResetBurst: limits.grpcResetsBurst,
-  streamResetRate: limits.grpcResetsPerSecond,
 }

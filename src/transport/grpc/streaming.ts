@@ -2,9 +2,9 @@
  * A call of several messages, for the small services: health and reflection. Messages are short, uncompressed or
  * compressed, and no more is read while answers wait to be taken.
  */
-import { constants } from 'node:http2'
 import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
+import { Http2Code } from '../http2/frames.ts'
 import { type InflateBounds, inflate } from '../inflate.ts'
 import { type CallHost, type CallStart, Exchange } from './exchange.ts'
 import { framed, MessageReader } from './frames.ts'
@@ -31,17 +31,24 @@ export class StreamingCall extends Exchange implements StreamAnswers {
       return
     }
     this.#handler = method.open(this)
+  }
+
+  data(chunk: Buffer): void {
     // Never paused: what a paused stream keeps is on nobody's account, up to its window.
-    this.stream.on('data', (chunk: Buffer) => this.#take(chunk))
-    this.stream.on('drain', () => void this.#readOn())
-    this.stream.on('end', () => {
-      this.#hasEnded = true
-      void this.#readOn()
-    })
+    this.#take(chunk)
+  }
+
+  override drained(): void {
+    void this.#readOn()
+  }
+
+  ended(): void {
+    this.#hasEnded = true
+    void this.#readOn()
   }
 
   look(nowMs: number): void {
-    if (this.deadline !== undefined && nowMs >= this.deadline) this.stream.close(constants.NGHTTP2_CANCEL)
+    if (this.deadline !== undefined && nowMs >= this.deadline) this.stream.reset(Http2Code.CANCEL)
     else if (!this.isAnswered) this.#handler?.look()
   }
 
@@ -61,7 +68,7 @@ export class StreamingCall extends Exchange implements StreamAnswers {
     this.finish()
   }
 
-  protected closed(): void {
+  protected release(): void {
     this.start.connection.services--
     this.#handler = undefined
     this.#waiting = Buffer.alloc(0)
@@ -83,7 +90,7 @@ export class StreamingCall extends Exchange implements StreamAnswers {
     if (this.#isBusy) return
     this.#isBusy = true
     try {
-      while (this.#handler !== undefined && this.canAnswer && !this.stream.writableNeedDrain) {
+      while (this.#handler !== undefined && this.canAnswer && !this.stream.isWaiting) {
         if (this.#waiting.length === 0) break
         const end = this.#reader.read(this.#waiting, 0)
         if (end instanceof GuidepostError) return this.refuse(end)

@@ -7,19 +7,15 @@ import type { GuidepostError } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import { GrpcStatus, type GrpcStatusCode, statusBytes, statusOf, statusText } from '../rpc-status.ts'
 
-/** The headers that end a call with an error, without `:status` and `content-type`. */
-export function errorTrailers(
-  error: GuidepostError,
-  code: GrpcStatusCode = statusOf(error),
-): Record<string, string> {
-  const trailers: Record<string, string> = {
-    'grpc-status': String(code),
-    'grpc-message': percentEncode(statusText(error), limits.grpcStatusTextBytesMax),
-  }
+/** Names and values, in turn, of the fields that end a call with an error; without `:status` and `content-type`. */
+export function errorTrailers(error: GuidepostError, code: GrpcStatusCode = statusOf(error)): string[] {
+  const message = percentEncode(statusText(error), limits.grpcStatusTextBytesMax)
+  const trailers = ['grpc-status', String(code), 'grpc-message', message]
   if (code === GrpcStatus.UNAVAILABLE) {
     // Binary values are base64, and padding is best left away (PROTOCOL-HTTP2.md, Custom-Metadata).
     const details = shortened(error)
-    trailers['grpc-status-details-bin'] = statusBytes(details, code).toString('base64').replace(/=+$/, '')
+    const binary = statusBytes(details, code).toString('base64').replace(/=+$/, '')
+    trailers.push('grpc-status-details-bin', binary)
   }
   return trailers
 }

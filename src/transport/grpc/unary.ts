@@ -1,7 +1,7 @@
 /** One unary call: reads one message, inflates it, hands it over, and answers. */
-import { constants } from 'node:http2'
 import { GuidepostError, permanent, retryable } from '../../errors.ts'
 import type { Body } from '../body.ts'
+import { Http2Code } from '../http2/frames.ts'
 import { inflate } from '../inflate.ts'
 import { GrpcStatus } from '../rpc-status.ts'
 import { type CallHost, type CallStart, Exchange } from './exchange.ts'
@@ -30,8 +30,6 @@ export class UnaryCall extends Exchange {
     if (this.isAnswered) return
     const rules = { bytesMax: this.host.messageBytes, mayBeCompressed: this.start.coding !== undefined }
     this.#reader = new MessageReader(rules, this.claim, (error) => this.#refuse(error))
-    this.stream.on('data', (chunk: Buffer) => this.#read(chunk))
-    this.stream.on('end', () => this.#end())
   }
 
   look(nowMs: number): void {
@@ -41,7 +39,7 @@ export class UnaryCall extends Exchange {
     if (nowMs < Math.max(this.startedMs, this.#answeredMs) + this.host.requestMs) return
     if (this.isAnswered) {
       // A client that does not take its answer would hold the stream for ever.
-      this.stream.close(constants.NGHTTP2_CANCEL)
+      this.stream.reset(Http2Code.CANCEL)
     } else if (!this.#isHandled) {
       // Not DEADLINE_EXCEEDED, which a client reads as its own deadline. Both are repeated.
       const error = `the message was not there after ${this.host.requestMs} ms (limits.requestMs); try again`
@@ -51,7 +49,7 @@ export class UnaryCall extends Exchange {
 
   drain(): void {}
 
-  protected closed(): void {
+  protected release(): void {
     this.#drop()
   }
 
@@ -73,7 +71,7 @@ export class UnaryCall extends Exchange {
     else this.refuse(error, GrpcStatus.DEADLINE_EXCEEDED)
   }
 
-  #read(chunk: Buffer): void {
+  data(chunk: Buffer): void {
     const reader = this.#reader
     if (reader === undefined) return
     if (reader.isComplete) {
@@ -85,7 +83,7 @@ export class UnaryCall extends Exchange {
     else if (end < chunk.length) this.#refuseMany()
   }
 
-  #end(): void {
+  ended(): void {
     const reader = this.#reader
     if (reader === undefined) return
     if (reader.isEmpty) {
