@@ -100,7 +100,8 @@ export abstract class Exchange implements GrpcCall, RequestReader {
   header(name: string): readonly string[] {
     const { rawHeaders } = this.start
     const values: string[] = []
-    for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i] === name) values.push(rawHeaders[i + 1]!)
+    for (let i = 0; i < rawHeaders.length; i += 2)
+      if (rawHeaders[i] === name) values.push(rawHeaders[i + 1]!.trim())
     return values
   }
 

@@ -31,8 +31,8 @@ const forbidden = new Set(['connection', 'proxy-connection', 'keep-alive', 'tran
 
 /** Letters of a name (RFC 9110, 5.1), in lower case. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
-/** What no value may hold (8.2.1). */
-const BAD_VALUE = /[\0\r\n]|^[ \t]|[ \t]$/
+/** What no value may hold (8.2.1). Spaces around it, which it may not have either, are passed over as in HTTP/1. */
+const BAD_VALUE = /[\0\r\n]/
 
 /** `list`: names and values in turn. Undefined when the request is malformed. */
 export function readHead(list: readonly string[]): RequestHead | undefined {
