@@ -68,6 +68,7 @@ async function main(): Promise<number> {
     if (isProfiled) await profileCase(one, options)
   })
   writeResults(json, machine, { runs, seconds, connections }, run)
+  say(`written to ${path.relative(process.cwd(), path.resolve(json))}`)
   return run.failures === 0 ? 0 : 1
 }
 

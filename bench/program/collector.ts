@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MiB } from '../../src/limits.ts'
+import { throughPins } from '../support/pinning.ts'
 import { seriesGuid } from './series-values.ts'
 
 const startMsMax = 20_000
@@ -143,7 +144,8 @@ export class Collector {
     const port = await (isUdp ? freeUdpPort() : freePort())
     const config = path.join(directory, 'collector.yaml')
     await writeFile(config, configuration(options, port))
-    const child = spawn(file, ['--config', config], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [command = '', ...args] = [...throughPins(), file, '--config', config]
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     const collector = new Collector(child, port, directory)
     try {
       const deadlineMs = performance.now() + startMsMax

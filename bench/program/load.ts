@@ -1,6 +1,7 @@
 /** The bench's handle on its load generator. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RequestBody } from '../support/bodies.ts'
+import { assertPinned } from '../support/pinning.ts'
 import { LoadChild } from './load-child.ts'
 import type { LoadCommand, LoadReport, LoadSettings, LoadWindow } from './load-messages.ts'
 
@@ -35,6 +36,7 @@ export class Load {
 
   /** Connects and begins to send; returns when every connection is open. */
   static async start(settings: LoadSettings): Promise<Load> {
+    assertPinned(settings.pid)
     const load = new Load()
     await load.#child.ask({ type: 'start', settings }, 'ready')
     return load

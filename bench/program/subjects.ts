@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Sample } from '../../test/support/exposition.ts'
 import { Program } from '../../test/support/program.ts'
+import { throughPins } from '../support/pinning.ts'
 import { openBus, openPeerTopic } from './buses.ts'
 import { Collector, type CollectorEntry, type CollectorMode } from './collector.ts'
 import { type Inspect, inspectPoints, inspectSpans } from './stored-items.ts'
@@ -56,7 +57,7 @@ export async function startGateway(
   const bus = await openBus('kafka', 'all')
   let program: Program
   try {
-    program = await Program.start({ bus: bus.url, env: { ...bus.env, ...env } })
+    program = await Program.start({ bus: bus.url, env: { ...bus.env, ...env }, through: throughPins() })
   } catch (error) {
     await bus.clear()
     throw error

@@ -11,6 +11,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { throughPins } from '../support/pinning.ts'
 import { canConnect, freePort } from './collector.ts'
 import { LoadChild } from './load-child.ts'
 import { seriesGuid } from './series-values.ts'
@@ -61,7 +62,8 @@ export async function startVmagent(packing: Packing): Promise<Subject> {
       packings[packing],
       '-loggerLevel=ERROR',
     ]
-    const running = spawn(file, flags, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [command = '', ...args] = [...throughPins(), file, ...flags]
+    const running = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     child = running
     const said = await listening(running, port)
     return {

@@ -60,7 +60,7 @@ export function summaryTable(columns: readonly string[], results: readonly CaseR
 }
 
 /** Three digits that count. */
-function digits(value: number): string {
+export function digits(value: number): string {
   const magnitude = Math.abs(value)
   if (magnitude >= 100) return value.toFixed(0)
   if (magnitude >= 10) return value.toFixed(1)

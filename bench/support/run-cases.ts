@@ -1,6 +1,5 @@
 /** Runs cases one after another, says what came out, and writes it down. */
 import { writeFileSync } from 'node:fs'
-import path from 'node:path'
 import { closeBuses } from '../program/buses.ts'
 import type { Case, Figure, RunOptions } from './case.ts'
 import type { Machine } from './machine.ts'
@@ -15,12 +14,12 @@ export interface CasesRun {
   readonly failures: number
 }
 
-/** `then` comes after each case that did not fail. */
+/** `then` comes after each case that did not fail, with all that was found so far. */
 export async function runCases(
   chosen: readonly Case[],
   runs: number,
   options: RunOptions,
-  then: (one: Case) => Promise<void> = () => Promise.resolve(),
+  then: (one: Case, soFar: CasesRun) => Promise<void> = () => Promise.resolve(),
 ): Promise<CasesRun> {
   const results: CaseResult[] = []
   let failures = 0
@@ -30,7 +29,7 @@ export async function runCases(
         const result = await measure(one, runs, options)
         results.push(result)
         say(tableOf(result))
-        await then(one)
+        await then(one, { results, tables: summaries(chosen, results), failures })
       } catch (error) {
         failures++
         say(`${one.name}\n  FAILED: ${(error as Error).message}\n`)
@@ -51,7 +50,7 @@ async function measure(one: Case, runs: number, options: RunOptions): Promise<Ca
 }
 
 /** One table for the cases that name the same columns, of those that have a result. */
-function summaries(chosen: readonly Case[], results: readonly CaseResult[]): string[] {
+export function summaries(chosen: readonly Case[], results: readonly CaseResult[]): string[] {
   const groups = new Map<string, { columns: readonly string[]; names: Set<string> }>()
   for (const { name, columns } of chosen) {
     if (columns === undefined) continue
@@ -73,5 +72,4 @@ export function writeResults(
   { results, tables }: CasesRun,
 ): void {
   writeFileSync(file, `${JSON.stringify({ machine, ...settings, results, tables }, undefined, 2)}\n`)
-  say(`written to ${path.relative(process.cwd(), path.resolve(file))}`)
 }
