@@ -8,7 +8,7 @@
  *
  * A part that is found slower is measured again, up to three times, and the best counts: work is never faster than it can
  * be, and often slower for what runs beside it. A part that the baseline does not know, and one that only the
- * baseline knows, fail as well. Some 12 s on a quiet machine; more where it is busy.
+ * baseline knows, fail as well. Some 20 s of CPU time.
  */
 import path from 'node:path'
 import { parseArgs } from 'node:util'
