@@ -3,7 +3,7 @@
  *
  *     guids/otlp-grpc/1000      1,000 spans a request of one guid; over all requests 1, 100 or 10,000 guids in turn. Then
  *                               1,000 resources a request with a span each, of one guid and of 1,000.
- *     guids/remote-write/v1     the recorded body; 1, 100 or 10,000 guids in the header of each request in turn. Then
+ *     guids/prometheus-v1     the recorded body; 1, 100 or 10,000 guids in the header of each request in turn. Then
  *                               the same series with one namespace and with 1,000, which are their guids.
  *
  * A ratio is the cost of an item over that of the first line. Where the requests themselves are others, as with 1,000
@@ -60,7 +60,7 @@ function caseOf(name: string, lines: readonly Line[]): Case {
 
 export const guidCases: readonly Case[] = [
   caseOf('otlp-grpc/1000', spanLines()),
-  caseOf('remote-write/v1', seriesLines()),
+  caseOf('prometheus-v1', seriesLines()),
 ]
 
 const shown = ['CPU per item', 'requests per second', 'p99', 'per record', 'RSS', 'RSS max']

@@ -1,7 +1,7 @@
 /**
  * Latency at half of what can be taken, the gateway beside the Collector.
  *
- *     latency/otlp-grpc/10, /100, /1000, latency/remote-write/v2
+ *     latency/otlp-grpc/10, /100, /1000, latency/prometheus-v2
  *     latency/lone/otlp-grpc/100   one request under way, and what the linger adds to it
  *
  * First each program takes what it can, a request following as soon as one was answered. Then all of them get half of what
@@ -38,7 +38,7 @@ function spanPair(spans: number): Pair {
 
 const pairs: readonly (readonly [string, Pair])[] = [
   ...[10, 100, 1_000].map((spans) => [`otlp-grpc/${spans}`, spanPair(spans)] as const),
-  ['remote-write/v2', { closed: writeWork(2, closedInFlight), paced: writeWork(2, pacedInFlight) }],
+  ['prometheus-v2', { closed: writeWork(2, closedInFlight), paced: writeWork(2, pacedInFlight) }],
 ]
 
 /** Above 1 the gateway is the quicker one. */

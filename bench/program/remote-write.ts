@@ -1,12 +1,12 @@
 /**
  * Remote write, the recorded bodies of a real Prometheus: the gateway beside those peers that take it, see compare.ts.
  *
- *     remote-write/v2             the gateway and the Collector in both configurations, with the ratio to the better one
- *     collector/remote-write/v2   both Collectors alone
- *     remote-write/v1             the gateway and vmagent in both of its packings, with the ratio to the better one; needs
+ *     prometheus/v2             the gateway and the Collector in both configurations, with the ratio to the better one
+ *     collector/prometheus-v2   both Collectors alone
+ *     prometheus/v1             the gateway and vmagent in both of its packings, with the ratio to the better one; needs
  *                                 VMAGENT=/path/to/vmagent. The gateway answers when Kafka has the series, vmagent
  *                                 before it delivers them.
- *     program/kafka/v1-recorded   the gateway alone, as in remote-write/v1
+ *     program/kafka/v1-recorded   the gateway alone, as in prometheus/v1
  */
 import type { Case, Figure, RunOptions } from '../support/case.ts'
 import { collectors, comparedColumns, compareWork, measureAll, measureOne } from './compare.ts'
@@ -24,19 +24,19 @@ const sides = ['gateway', ...vmagents.map((packing) => `vmagent ${packing}`)]
 
 export const remoteWriteCases: readonly Case[] = [
   {
-    name: 'remote-write/v2',
+    name: 'prometheus/v2',
     isOnRequest: true,
     columns: comparedColumns(workV2),
     beside: 'Collector',
     run: (options: RunOptions) => compareWork(workV2, options),
   },
   {
-    name: 'collector/remote-write/v2',
+    name: 'collector/prometheus-v2',
     isOnRequest: true,
     run: (options: RunOptions) => measureAll(collectors, workV2, options),
   },
   {
-    name: 'remote-write/v1',
+    name: 'prometheus/v1',
     isOnRequest: true,
     columns: [
       'ratio',

@@ -1,7 +1,7 @@
 /**
  * Two workers beside one, in turn.
  *
- *     scaling/otlp-grpc/100, scaling/otlp-grpc/1000, scaling/remote-write/v1
+ *     scaling/otlp-grpc/100, scaling/otlp-grpc/1000, scaling/prometheus-v1
  *
  * CPU time is that of all processes of the gateway. Where the load and the broker share the cores with it, requests a second
  * say little: they are shown with the CPUs that everybody used. What the gateway itself keeps when it is two is in the items
@@ -20,7 +20,7 @@ const works: readonly (readonly [string, Work])[] = [
   ...[100, 1_000].map(
     (spans) => [`otlp-grpc/${spans}`, spanWork(spanTraffic('grpc', spans, 'identity'))] as const,
   ),
-  ['remote-write/v1', writeWork(1, connections)],
+  ['prometheus-v1', writeWork(1, connections)],
 ]
 
 export const scalingCases: readonly Case[] = works.map(([name, work]) => ({
