@@ -142,6 +142,7 @@ export abstract class Exchange implements GrpcCall, RequestReader {
     this.isAnswered = true
     if (frame !== undefined) this.stream.write(frame)
     this.stream.end(okTrailers)
+    this.stream.stopReading()
   }
 
   /** Ends the call with an error; nothing happens when it has been answered. */
@@ -153,6 +154,7 @@ export abstract class Exchange implements GrpcCall, RequestReader {
       return
     }
     this.stream.end(encodeHeaders(errorTrailers(error, code)))
+    this.stream.stopReading()
   }
 
   /** A client that keeps its deadline itself cancels at about that time, by its own clock. */

@@ -9,7 +9,8 @@ import { GuidepostError, permanent, reasonOf, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Shares } from '../../route/shares.ts'
 import { overloaded } from '../body.ts'
-import { type ConnectionHandler, Http2Connection } from '../http2/connection.ts'
+import { Http2Connection } from '../http2/connection.ts'
+import type { ConnectionHandler } from '../http2/connection-handler.ts'
 import type { RequestHead } from '../http2/head.ts'
 import { encodeHeaders } from '../http2/hpack.ts'
 import type { Http2Stream } from '../http2/stream.ts'
@@ -159,18 +160,14 @@ export class GrpcListener {
     const connected = new Http2Connection(socket, handler)
     this.#connected.add(connected)
     if (this.#draining) connected.leave()
-    // Until its first SETTINGS it is not known to speak HTTP/2 at all.
-    socket.setTimeout(limits.headersMsMax, () => this.#ask(connected))
+    // A callback of setTimeout would be told once.
+    socket.setTimeout(limits.idleMsMax)
+    socket.on('timeout', () => this.#ask(connected))
   }
 
   /** Nothing came for a while: a connection in use is asked whether its client lives, another one is closed. */
   #ask(connection: Http2Connection): void {
     const { socket } = connection
-    if (!connection.hasSettings) {
-      socket.destroy()
-      return
-    }
-    socket.setTimeout(limits.idleMsMax)
     if (connection.streamCount === 0) connection.leave()
     const timer = setTimeout(() => socket.destroy(), limits.unreadMsMax).unref()
     socket.once('close', () => clearTimeout(timer))
@@ -180,6 +177,7 @@ export class GrpcListener {
   #look(): void {
     const nowMs = performance.now()
     for (const call of this.#calls) call.look(nowMs)
+    for (const connection of this.#connected) connection.look(nowMs)
   }
 
   #open(

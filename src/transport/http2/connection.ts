@@ -8,7 +8,9 @@ import { limits } from '../../limits.ts'
 import { Allowance } from './allowance.ts'
 import { Broken } from './broken.ts'
 import { readSettings } from './client-settings.ts'
+import type { ConnectionHandler } from './connection-handler.ts'
 import { FrameReader, type FrameSink } from './frame-reader.ts'
+import { checkFrameHead } from './frame-rules.ts'
 import {
   defaultWindowBytes,
   Flag,
@@ -18,38 +20,17 @@ import {
   makeFrame,
   makeGoAway,
   makeNumberFrame,
-  makeSettings,
-  Setting,
   windowBytesMax,
 } from './frames.ts'
-import { areTrailers, type RequestHead, readHead } from './head.ts'
-import { blockBytesMax, HeadBlocks } from './head-blocks.ts'
+import { areTrailers, readHead } from './head.ts'
+import { fragmentFrom, fragmentTo, HeadBlocks } from './head-blocks.ts'
 import { NO_TABLE } from './hpack.ts'
 import { LastOnes } from './last-ones.ts'
+import { hello, ourPing, settingsAck } from './our-frames.ts'
 import { Output } from './output.ts'
+import { Owed } from './owed.ts'
 import { Http2Stream, type StreamHost } from './stream.ts'
 
-export interface ConnectionHandler {
-  /** A request. `list`: its names and values in turn. To be given a reader before this returns, or an answer. */
-  open(stream: Http2Stream, head: RequestHead, list: readonly string[]): void
-  /** A request whose head is larger than `limits.headerBytesMax`, to be answered. */
-  headTooLarge(stream: Http2Stream): void
-  /** The client broke the protocol, and the connection is being closed. */
-  broken(text: string): void
-  /** Something of ours broke; the connection is cut. */
-  failed(error: unknown): void
-  /** Once, when its last stream is gone and the socket is closed. */
-  closed(): void
-}
-
-const ourSettings = makeSettings(
-  [Setting.MAX_CONCURRENT_STREAMS, limits.grpcStreamsMax],
-  [Setting.INITIAL_WINDOW_SIZE, limits.grpcStreamWindowBytes],
-  [Setting.MAX_FRAME_SIZE, limits.grpcFrameBytesMax],
-  [Setting.MAX_HEADER_LIST_SIZE, limits.headerBytesMax],
-)
-const settingsAck = makeFrame(FrameType.SETTINGS, Flag.ACK, 0)
-const ourPing = makeFrame(FrameType.PING, 0, 0, Buffer.from('alive?  '))
 const noPrefix = Buffer.alloc(0)
 
 export class Http2Connection implements StreamHost {
@@ -75,9 +56,14 @@ export class Http2Connection implements StreamHost {
   hasSettings = false
   /** We said that no more streams are taken. */
   #isLeaving = false
-  /** The client said that it goes, once what it asked for is answered. */
-  #isGoodbye = false
   #isOver = false
+  /** Cuts a connection that is at its end if its client does not close it. */
+  #cut: NodeJS.Timeout | undefined
+  readonly #owed = new Owed()
+  /** The frame with which the open header block begins. */
+  #blockFrame = 0
+  /** Of the DATA that is being read. */
+  #hasBytes = false
   /** Told when the client answers a ping of ours. */
   #pinged: (() => void) | undefined
 
@@ -91,12 +77,12 @@ export class Http2Connection implements StreamHost {
     this.#output = new Output(socket, () =>
       this.#break(new Broken(Http2Code.ENHANCE_YOUR_CALM, 'answers are not taken')),
     )
-    const grow = limits.grpcConnectionWindowBytes - defaultWindowBytes
-    socket.write(Buffer.concat([ourSettings, makeNumberFrame(FrameType.WINDOW_UPDATE, 0, grow)]))
+    socket.write(hello)
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
     socket.on('error', () => undefined)
     socket.on('close', () => {
       this.#isOver = true
+      clearTimeout(this.#cut)
       for (const stream of [...this.#streams.values()]) stream.close()
       this.#handler.closed()
     })
@@ -112,6 +98,14 @@ export class Http2Connection implements StreamHost {
     this.#isLeaving = true
     this.push(makeGoAway(this.#lastStream, Http2Code.NO_ERROR))
     this.#endWhenIdle()
+  }
+
+  /** A look at the time, every now and then: what is sent drop by drop shall not keep a connection busy. */
+  look(nowMs: number): void {
+    if (this.#isOver || !this.#owed.isLate(nowMs)) return
+    // Until its first SETTINGS it is not known to speak HTTP/2 at all.
+    if (this.hasSettings) this.#break(new Broken(Http2Code.ENHANCE_YOUR_CALM, 'a frame came too slowly'))
+    else this.socket.destroy()
   }
 
   /** Asks whether the client lives. */
@@ -134,19 +128,26 @@ export class Http2Connection implements StreamHost {
     this.#streams.delete(stream.id)
     if (this.#dataStream === stream) this.#dataStream = undefined
     if (!stream.isRequestEnded) this.#forgotten.add(stream.id)
-    if (this.#isLeaving || this.#isGoodbye) this.#endWhenIdle()
+    if (this.#isLeaving) this.#endWhenIdle()
   }
 
   #endWhenIdle(): void {
     if (this.#streams.size > 0 || this.#isOver) return
     this.#output.flush()
     this.socket.end()
+    this.#cutLater()
+  }
+
+  #cutLater(): void {
+    this.#cut ??= setTimeout(() => this.socket.destroy(), limits.unreadMsMax).unref()
   }
 
   #take(chunk: Buffer): void {
     if (this.#isOver) return
     try {
       this.#frames.read(chunk)
+      const frame = this.#blocks.stream === 0 ? this.#frames.begun : this.#blockFrame
+      this.#owed.note(this.hasSettings ? frame : 0)
     } catch (error) {
       if (error instanceof Broken) this.#break(error)
       else {
@@ -167,7 +168,7 @@ export class Http2Connection implements StreamHost {
     this.#handler.broken(text)
     // What was answered leaves if the client takes it; it is not waited for.
     this.socket.destroySoon()
-    setTimeout(() => this.socket.destroy(), limits.unreadMsMax).unref()
+    this.#cutLater()
     for (const stream of [...this.#streams.values()]) stream.close()
   }
 
@@ -177,6 +178,7 @@ export class Http2Connection implements StreamHost {
       begin: () => this.#begin(),
       data: (chunk) => {
         const stream = this.#dataStream
+        this.#hasBytes = true
         if (stream === undefined) return
         stream.receivedBytes += chunk.length
         stream.reader.data(chunk)
@@ -191,9 +193,7 @@ export class Http2Connection implements StreamHost {
 
   #begin(): void {
     const { type, flags, id, length } = this.#frames
-    if (length > (type === FrameType.DATA ? limits.grpcFrameBytesMax : blockBytesMax)) {
-      throw new Broken(Http2Code.FRAME_SIZE_ERROR, 'a frame is too large')
-    }
+    checkFrameHead(type, id, length)
     if (!this.hasSettings && (type !== FrameType.SETTINGS || (flags & Flag.ACK) !== 0)) {
       throw new Broken(Http2Code.PROTOCOL_ERROR, 'the first frame is not SETTINGS')
     }
@@ -201,13 +201,14 @@ export class Http2Connection implements StreamHost {
     if (stream !== 0 && (type !== FrameType.CONTINUATION || id !== stream)) {
       throw new Broken(Http2Code.PROTOCOL_ERROR, 'a header block is interrupted')
     }
+    if (type === FrameType.HEADERS) this.#blockFrame = this.#frames.count
     if (type === FrameType.DATA) this.#beginData(id, length)
   }
 
   // DATA (6.1)
 
   #beginData(id: number, length: number): void {
-    if (id === 0 || this.#isIdle(id)) throw new Broken(Http2Code.PROTOCOL_ERROR, 'DATA for no stream')
+    if (this.#isIdle(id)) throw new Broken(Http2Code.PROTOCOL_ERROR, 'DATA for no stream')
     this.#receiveWindow -= length
     if (this.#receiveWindow < 0) {
       throw new Broken(Http2Code.FLOW_CONTROL_ERROR, 'more DATA than the window of the connection')
@@ -217,8 +218,8 @@ export class Http2Connection implements StreamHost {
       this.push(makeNumberFrame(FrameType.WINDOW_UPDATE, 0, window - this.#receiveWindow))
       this.#receiveWindow = window
     }
+    this.#hasBytes = false
     this.#dataStream = this.#dataStreamOf(id, length)
-    if (length === 0 && !this.#endsStream) this.#allow('frames without a byte')
   }
 
   get #endsStream(): boolean {
@@ -233,12 +234,12 @@ export class Http2Connection implements StreamHost {
       return undefined
     }
     if (stream.isRequestEnded) {
-      stream.reset(Http2Code.STREAM_CLOSED)
+      this.#fault(stream, Http2Code.STREAM_CLOSED)
       return undefined
     }
     stream.receiveWindow -= length
     if (stream.receiveWindow < 0) {
-      stream.reset(Http2Code.FLOW_CONTROL_ERROR)
+      this.#fault(stream, Http2Code.FLOW_CONTROL_ERROR)
       return undefined
     }
     const window = limits.grpcStreamWindowBytes
@@ -252,7 +253,11 @@ export class Http2Connection implements StreamHost {
   #dataEnd(): void {
     const stream = this.#dataStream
     this.#dataStream = undefined
-    if (!this.#endsStream) return
+    if (!this.#endsStream) {
+      // Padding is none.
+      if (!this.#hasBytes) this.#allow('frames without a byte')
+      return
+    }
     if (stream === undefined) this.#forgotten.delete(this.#frames.id)
     else this.#endRequest(stream)
   }
@@ -260,7 +265,7 @@ export class Http2Connection implements StreamHost {
   #endRequest(stream: Http2Stream): void {
     const { announcedBytes, receivedBytes } = stream
     if (announcedBytes !== undefined && announcedBytes !== receivedBytes)
-      stream.reset(Http2Code.PROTOCOL_ERROR)
+      this.#fault(stream, Http2Code.PROTOCOL_ERROR)
     else stream.requestEnded()
   }
 
@@ -284,7 +289,8 @@ export class Http2Connection implements StreamHost {
         this.#ping(payload, from, to)
         break
       case FrameType.GOAWAY:
-        this.#goAway()
+        // Streams of ours, which it would name, there are none: the client goes, once what it asked for is answered.
+        this.leave()
         break
       case FrameType.WINDOW_UPDATE:
         this.#windowUpdate(payload, from)
@@ -292,8 +298,6 @@ export class Http2Connection implements StreamHost {
       case FrameType.PRIORITY:
         this.#priority()
         break
-      case FrameType.PUSH_PROMISE:
-        throw new Broken(Http2Code.PROTOCOL_ERROR, 'PUSH_PROMISE from a client')
       default:
         // 5.5: what is not known is passed over.
         this.#allow('unknown frames')
@@ -301,13 +305,9 @@ export class Http2Connection implements StreamHost {
   }
 
   #headers(payload: Buffer, from: number, to: number): void {
-    const { id } = this.#frames
-    if ((id & 1) === 0)
-      throw new Broken(Http2Code.PROTOCOL_ERROR, 'HEADERS for a stream that no client opens')
-    let at = from
-    let end = to
-    if ((this.#frames.flags & Flag.PADDED) !== 0) end -= at < end ? payload[at++]! : 1
-    if ((this.#frames.flags & Flag.PRIORITY) !== 0) at += 5
+    const { id, flags } = this.#frames
+    const at = fragmentFrom(flags, from)
+    const end = fragmentTo(payload, flags, from, to)
     if (at > end) throw new Broken(Http2Code.PROTOCOL_ERROR, 'HEADERS shorter than their padding')
     this.#blocks.begin(id, this.#endsStream)
     this.#block(payload, at, end)
@@ -321,14 +321,13 @@ export class Http2Connection implements StreamHost {
 
   #block(payload: Buffer, from: number, to: number): void {
     if ((this.#frames.flags & Flag.END_HEADERS) === 0) {
-      if (!this.#blocks.add(payload, from, to)) {
-        throw new Broken(Http2Code.ENHANCE_YOUR_CALM, 'a header block without an end')
-      }
+      if (!this.#blocks.add(payload, from, to)) throw tooLong()
       return
     }
     const { stream: id, endsStream } = this.#blocks
     const list: string[] = []
     const result = this.#blocks.decode(payload, from, to, list)
+    if (result === undefined) throw tooLong()
     if (result === 'broken')
       throw new Broken(Http2Code.COMPRESSION_ERROR, 'header fields that cannot be read')
     const stream = this.#streams.get(id)
@@ -336,12 +335,13 @@ export class Http2Connection implements StreamHost {
     else if (this.#isIdle(id)) this.#open(id, endsStream, result === 'ok' ? list : undefined)
     else if (!this.#forgotten.has(id)) this.#rejectHeaders(id)
     else if (endsStream) this.#forgotten.delete(id)
+    else this.#allow('HEADERS for streams that were reset')
   }
 
   #trailers(stream: Http2Stream, isWellFormed: boolean): void {
-    if (stream.isRequestEnded) stream.reset(Http2Code.STREAM_CLOSED)
+    if (stream.isRequestEnded) this.#fault(stream, Http2Code.STREAM_CLOSED)
     else if (isWellFormed) this.#endRequest(stream)
-    else stream.reset(Http2Code.PROTOCOL_ERROR)
+    else this.#fault(stream, Http2Code.PROTOCOL_ERROR)
   }
 
   /** `list`: undefined for a head that is too large. */
@@ -360,6 +360,8 @@ export class Http2Connection implements StreamHost {
       return
     }
     const stream = new Http2Stream(this, id, limits.grpcStreamWindowBytes, this.#streamWindow)
+    // Whoever answers at once must know it.
+    stream.isRequestEnded = endsStream
     this.#streams.set(id, stream)
     if (list === undefined || head === undefined) this.#handler.headTooLarge(stream)
     else {
@@ -389,22 +391,19 @@ export class Http2Connection implements StreamHost {
   }
 
   #rstStream(): void {
-    if (this.#frames.length !== 4)
-      throw new Broken(Http2Code.FRAME_SIZE_ERROR, 'RST_STREAM is not of 4 bytes')
-    if (this.#frames.id === 0 || this.#isIdle(this.#frames.id))
-      throw new Broken(Http2Code.PROTOCOL_ERROR, 'RST_STREAM of no stream')
+    if (this.#isIdle(this.#frames.id)) throw new Broken(Http2Code.PROTOCOL_ERROR, 'RST_STREAM of no stream')
     this.#allow('streams that are reset')
     this.#streams.get(this.#frames.id)?.close()
     this.#forgotten.delete(this.#frames.id)
   }
 
   #settings(payload: Buffer, from: number, to: number): void {
-    const { id, flags } = this.#frames
-    if (id !== 0) throw new Broken(Http2Code.PROTOCOL_ERROR, 'SETTINGS of a stream')
-    if ((flags & Flag.ACK) !== 0) {
+    if ((this.#frames.flags & Flag.ACK) !== 0) {
       if (from !== to) throw new Broken(Http2Code.FRAME_SIZE_ERROR, 'an acknowledgement with SETTINGS')
       return
     }
+    // Each may move the windows of all streams.
+    this.#allow('SETTINGS')
     const { tableBytes, windowBytes, frameBytes } = readSettings(payload, from, to)
     this.hasSettings = true
     this.push(settingsAck)
@@ -428,8 +427,6 @@ export class Http2Connection implements StreamHost {
   }
 
   #ping(payload: Buffer, from: number, to: number): void {
-    if (this.#frames.id !== 0) throw new Broken(Http2Code.PROTOCOL_ERROR, 'PING of a stream')
-    if (to - from !== 8) throw new Broken(Http2Code.FRAME_SIZE_ERROR, 'PING is not of 8 bytes')
     if ((this.#frames.flags & Flag.ACK) === 0) {
       this.push(makeFrame(FrameType.PING, Flag.ACK, 0, payload.subarray(from, to)))
       return
@@ -438,18 +435,7 @@ export class Http2Connection implements StreamHost {
     this.#pinged = undefined
   }
 
-  /** What it names are streams of ours that it has seen, and there are none. */
-  #goAway(): void {
-    const { id, length } = this.#frames
-    if (id !== 0) throw new Broken(Http2Code.PROTOCOL_ERROR, 'GOAWAY of a stream')
-    if (length < 8) throw new Broken(Http2Code.FRAME_SIZE_ERROR, 'GOAWAY is shorter than 8 bytes')
-    this.#isGoodbye = true
-    this.#endWhenIdle()
-  }
-
   #windowUpdate(payload: Buffer, from: number): void {
-    if (this.#frames.length !== 4)
-      throw new Broken(Http2Code.FRAME_SIZE_ERROR, 'WINDOW_UPDATE is not of 4 bytes')
     const { id } = this.#frames
     if (id !== 0 && this.#isIdle(id)) throw new Broken(Http2Code.PROTOCOL_ERROR, 'WINDOW_UPDATE of no stream')
     const more = payload.readUInt32BE(from) & windowBytesMax
@@ -462,16 +448,18 @@ export class Http2Connection implements StreamHost {
     this.sendWindow += more
     if (this.sendWindow > windowBytesMax)
       throw new Broken(Http2Code.FLOW_CONTROL_ERROR, 'the window is too large')
-    if (this.waiting.size === 0) return
-    const waiting = [...this.waiting]
-    this.waiting.clear()
-    for (const stream of waiting) stream.resume()
+    // By turns: who has to wait again stands behind all others.
+    for (const stream of this.waiting) {
+      if (this.sendWindow <= 0) return
+      this.waiting.delete(stream)
+      stream.resume()
+    }
   }
 
   #growStream(stream: Http2Stream | undefined, more: number): void {
     if (stream === undefined) return
-    if (more === 0) stream.reset(Http2Code.PROTOCOL_ERROR)
-    else if (stream.sendWindow + more > windowBytesMax) stream.reset(Http2Code.FLOW_CONTROL_ERROR)
+    if (more === 0) this.#fault(stream, Http2Code.PROTOCOL_ERROR)
+    else if (stream.sendWindow + more > windowBytesMax) this.#fault(stream, Http2Code.FLOW_CONTROL_ERROR)
     else {
       stream.sendWindow += more
       stream.resume()
@@ -479,7 +467,6 @@ export class Http2Connection implements StreamHost {
   }
 
   #priority(): void {
-    if (this.#frames.id === 0) throw new Broken(Http2Code.PROTOCOL_ERROR, 'PRIORITY of no stream')
     this.#allow('PRIORITY')
     if (this.#frames.length === 5) return
     const stream = this.#streams.get(this.#frames.id)
@@ -492,7 +479,17 @@ export class Http2Connection implements StreamHost {
     return id > this.#highestStream || (id & 1) === 0
   }
 
+  /** A stream error (5.4.2). What its request has begun goes on, so it counts as if the client had reset it. */
+  #fault(stream: Http2Stream, code: Http2Code): void {
+    stream.reset(code)
+    this.#allow('streams that break the rules')
+  }
+
   #allow(what: string): void {
     if (!this.#useless.take()) throw new Broken(Http2Code.ENHANCE_YOUR_CALM, `too many ${what}`)
   }
+}
+
+function tooLong(): Broken {
+  return new Broken(Http2Code.ENHANCE_YOUR_CALM, 'a header block without an end')
 }

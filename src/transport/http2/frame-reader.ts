@@ -27,6 +27,8 @@ export class FrameReader {
   id = 0
   /** Bytes of the payload. */
   length = 0
+  /** Frames whose heads have come. */
+  count = 0
   /** Nothing is read any more. */
   isStopped = false
   readonly #sink: FrameSink
@@ -43,6 +45,12 @@ export class FrameReader {
 
   constructor(sink: FrameSink) {
     this.#sink = sink
+  }
+
+  /** The number of the frame, other than DATA, of which a part has come; -1 when there is none. */
+  get begun(): number {
+    if (this.#headBytes > 0) return this.count + 1
+    return this.#payload === undefined ? -1 : this.count
   }
 
   read(chunk: Buffer): void {
@@ -99,6 +107,7 @@ export class FrameReader {
   }
 
   #parseHead(head: Buffer, at: number): void {
+    this.count++
     this.length = (head[at]! << 16) | (head[at + 1]! << 8) | head[at + 2]!
     this.type = head[at + 3]!
     this.flags = head[at + 4]!

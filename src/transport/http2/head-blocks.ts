@@ -1,16 +1,30 @@
 /** Header blocks as they come: in one frame or, rarely, in several (RFC 9113, 4.3), of which one is open at a time. */
 import { limits } from '../../limits.ts'
-import { HpackDecoder } from './hpack.ts'
+import { Flag } from './frames.ts'
+import { type HeadersDecoded, HpackDecoder } from './hpack.ts'
 
 /** A block of literals is a little longer than its fields; one that is more than that is not read to its end. */
 export const blockBytesMax = 2 * limits.headerBytesMax
+
+/** Where the part of a block begins in a HEADERS frame (RFC 9113, 6.2): behind the padding's length, and the priority. */
+export function fragmentFrom(flags: number, from: number): number {
+  return from + ((flags & Flag.PADDED) === 0 ? 0 : 1) + ((flags & Flag.PRIORITY) === 0 ? 0 : PRIORITY_BYTES)
+}
+
+/** Where it ends: before the padding, which may be longer than the frame. */
+export function fragmentTo(payload: Buffer, flags: number, from: number, to: number): number {
+  return (flags & Flag.PADDED) === 0 || from === to ? to : to - payload[from]!
+}
+
+const PRIORITY_BYTES = 5
 
 export class HeadBlocks {
   /** Whose block is open; 0: none is. */
   stream = 0
   endsStream = false
   readonly #decoder = new HpackDecoder()
-  #parts: Buffer[] = []
+  /** What came of a block in several frames: taken once, so that many small parts cost no more than a large one. */
+  #parts: Buffer | undefined
   #bytes = 0
 
   begin(stream: number, endsStream: boolean): void {
@@ -20,23 +34,22 @@ export class HeadBlocks {
 
   /** Keeps a copy of a part that is not the last. False when the block is too long. */
   add(payload: Buffer, from: number, to: number): boolean {
-    this.#bytes += to - from
-    if (this.#bytes > blockBytesMax) return false
-    this.#parts.push(Buffer.from(payload.subarray(from, to)))
+    if (this.#bytes + to - from > blockBytesMax) return false
+    this.#parts ??= Buffer.allocUnsafeSlow(blockBytesMax)
+    this.#bytes += payload.copy(this.#parts, this.#bytes, from, to)
     return true
   }
 
-  /** Closes the block with its last part, and appends its names and values to `list`. */
-  decode(payload: Buffer, from: number, to: number, list: string[]): 'ok' | 'too_large' | 'broken' {
+  /** Closes the block with its last part, and appends its names and values to `list`; undefined when it is too long. */
+  decode(payload: Buffer, from: number, to: number, list: string[]): HeadersDecoded | undefined {
+    if (this.#parts !== undefined && !this.add(payload, from, to)) return undefined
+    const parts = this.#parts
+    const bytes = this.#bytes
     this.stream = 0
-    if (this.#parts.length === 0) return this.#decode(payload, from, to, list)
-    const whole = Buffer.concat([...this.#parts, payload.subarray(from, to)])
-    this.#parts = []
+    this.#parts = undefined
     this.#bytes = 0
-    return this.#decode(whole, 0, whole.length, list)
-  }
-
-  #decode(block: Buffer, from: number, to: number, list: string[]): 'ok' | 'too_large' | 'broken' {
-    return this.#decoder.decode(block, from, to, list, limits.headerBytesMax)
+    const listBytesMax = limits.headerBytesMax
+    if (parts === undefined) return this.#decoder.decode(payload, from, to, list, listBytesMax)
+    return this.#decoder.decode(parts, 0, bytes, list, listBytesMax)
   }
 }

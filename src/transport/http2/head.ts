@@ -31,6 +31,7 @@ const forbidden = new Set(['connection', 'proxy-connection', 'keep-alive', 'tran
 
 /** Letters of a name (RFC 9110, 5.1), in lower case. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
+const DIGITS = /^\d+$/
 /** What no value may hold (8.2.1). Spaces around it, which it may not have either, are passed over as in HTTP/1. */
 const BAD_VALUE = /[\0\r\n]/
 
@@ -65,7 +66,13 @@ export function readHead(list: readonly string[]): RequestHead | undefined {
   }
   const { ':method': method, ':path': path, ':scheme': scheme } = head
   if (method === undefined || method === '') return undefined
-  if (method === 'CONNECT') return { ...head, ':method': method, ':path': path ?? '' }
+  const length = head['content-length']
+  if (length !== undefined && !DIGITS.test(length)) return undefined
+  if (method === 'CONNECT') {
+    // It has an authority alone (8.5).
+    const isWhole = head[':authority'] !== undefined && path === undefined && scheme === undefined
+    return isWhole ? { ...head, ':method': method, ':path': '' } : undefined
+  }
   if (path === undefined || path === '' || scheme === undefined) return undefined
   return head as RequestHead
 }

@@ -49,6 +49,8 @@ export class Http2Stream {
   #unsent: Buffer[] = []
   #trailers: Buffer | undefined
   #isAnswerEnded = false
+  /** What the client still has to say is of no interest once the answer has left. */
+  #stopsReading = false
 
   constructor(host: StreamHost, id: number, receiveWindow: number, sendWindow: number) {
     this.#host = host
@@ -103,10 +105,13 @@ export class Http2Stream {
 
   /**
    * Lets go of a stream whose answer is complete while its request is not: RST_STREAM with NO_ERROR, behind the answer,
-   * asks the client to send no more (8.1). What is on its way already is counted for flow control and forgotten.
+   * asks the client to send no more (8.1). What is on its way already is counted for flow control and forgotten. While
+   * a part of the answer waits for the windows, so does this.
    */
   stopReading(): void {
-    if (!this.isRequestEnded) this.reset(Http2Code.NO_ERROR)
+    if (this.isRequestEnded) return
+    if (this.#isAnswerEnded && this.#unsent.length === 0) this.reset(Http2Code.NO_ERROR)
+    else this.#stopsReading = true
   }
 
   /** The request came to its end. */
@@ -161,6 +166,7 @@ export class Http2Stream {
     this.#isAnswerEnded = true
     this.#pushHeaders(block, Flag.END_STREAM)
     if (this.isRequestEnded) this.close()
+    else if (this.#stopsReading) this.reset(Http2Code.NO_ERROR)
   }
 
   /** Blocks are short: a status, and a message of at most a few KiB. So they are one frame. */
