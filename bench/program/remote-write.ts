@@ -10,7 +10,7 @@
  */
 import type { Case, Figure, RunOptions } from '../support/case.ts'
 import { collectors, comparedColumns, compareWork, measureAll, measureOne } from './compare.ts'
-import { findVmagent, type Packing, packings, startVmagent } from './vmagent.ts'
+import { findVmagent, type Packing, packings, startVmagent, type Vmagent } from './vmagent.ts'
 import { figuresOf, measureSubject, speedName } from './work.ts'
 import { writeWork } from './write-work.ts'
 
@@ -60,9 +60,17 @@ async function besideVmagent(options: RunOptions): Promise<Figure[]> {
   const [own] = figures
   let best = 0
   for (const packing of vmagents) {
-    const measured = await measureSubject(`vmagent ${packing}`, () => startVmagent(packing), workV1, options)
-    const found = figuresOf(false, workV1, measured)
-    best = Math.max(best, found[0]!.value)
+    let peer: Vmagent | undefined
+    const start = async (): Promise<Vmagent> => {
+      peer = await startVmagent(packing)
+      return peer
+    }
+    const measured = await measureSubject(`vmagent ${packing}`, start, workV1, options)
+    // What it answered in a window it may have worked at after it: all it delivered, over all it used, hides nothing.
+    const speed = measured.delivered.items / (peer?.cpuSeconds() ?? Number.NaN) / 1e3
+    const [inWindow, ...others] = figuresOf(false, workV1, measured)
+    const found = [{ ...inWindow!, value: speed }, ...others]
+    best = Math.max(best, speed)
     figures.push(...found.map((figure) => ({ ...figure, name: `vmagent ${packing}: ${figure.name}` })))
   }
   return [{ name: 'ratio', unit: '×', value: own!.value / best }, ...figures]

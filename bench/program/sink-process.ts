@@ -39,6 +39,9 @@ const server = createServer((request, response) => {
   })
 })
 
+// A connection that is closed while a request is on its way would make its sender try again.
+server.keepAliveTimeout = 0
+
 process.on('message', (command: SinkCommand) => {
   try {
     if (command.type === 'start') {

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { throughPins } from '../support/pinning.ts'
+import { cpuSecondsOf } from '../support/process-usage.ts'
 import { canConnect, freePort } from './collector.ts'
 import { LoadChild } from './load-child.ts'
 import { seriesGuid } from './series-values.ts'
@@ -41,7 +42,12 @@ export function findVmagent(): string {
   return file
 }
 
-export async function startVmagent(packing: Packing): Promise<Subject> {
+export interface Vmagent extends Subject {
+  /** From its start until it had delivered everything; only after `stop`. */
+  cpuSeconds(): number
+}
+
+export async function startVmagent(packing: Packing): Promise<Vmagent> {
   const file = findVmagent()
   const directory = await mkdtemp(path.join(tmpdir(), 'guidepost-vmagent-'))
   const sink = new LoadChild<SinkCommand, SinkReport>('sink-process.ts')
@@ -66,17 +72,21 @@ export async function startVmagent(packing: Packing): Promise<Subject> {
     const running = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     child = running
     const said = await listening(running, port)
+    let cpuSeconds = Number.NaN
     return {
       pid: running.pid ?? 0,
       morePids: [],
       port,
       stop: async () => {
         await quiet(sink)
+        const { user, system } = cpuSecondsOf(running.pid ?? 0)
+        cpuSeconds = user + system
         const status = await end(running, 'SIGTERM')
         if (status !== 0) throw new Error(`vmagent ended with ${status}: ${said()}`)
       },
       delivered: async () => (await sink.ask({ type: 'count' }, 'counted')).delivered,
       remove,
+      cpuSeconds: () => cpuSeconds,
     }
   } catch (error) {
     await remove()
