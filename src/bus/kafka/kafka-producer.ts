@@ -25,7 +25,7 @@ import { limits } from '../../limits.ts'
 import type { BusRecord } from '../bus.ts'
 import { toClientError } from '../client-errors.ts'
 import { ClientError, type PartitionProducer } from '../partition-producer.ts'
-import { compressNow } from '../zstd.ts'
+import { compressNow, type Reach } from '../zstd.ts'
 import { brokerTimeoutMs, cut, repeatPauseMs } from './kafka-options.ts'
 import { findPartitions } from './metadata.ts'
 import { chooseProduceApi, makeProduceHead, type ProduceApi, type ProduceRequest } from './produce-api.ts'
@@ -34,7 +34,8 @@ import { RecordFramer, sequenceAfter, writeBatchHead } from './record-batch.ts'
 interface Codec {
   /** In the attributes of a batch. */
   readonly code: number
-  compress(data: Buffer): Buffer | Promise<Buffer>
+  /** `data` is not touched once the call has returned or its promise is settled. */
+  compress(data: Buffer, reach: Reach): Buffer | Promise<Buffer>
 }
 
 const { gzip, snappy, lz4 } = compressionsAlgorithms
@@ -90,7 +91,7 @@ export class KafkaProducer implements PartitionProducer {
       this.#identity ??= await this.#client.initIdempotentProducer({})
       const place = `${topic}:${partition}`
       const baseSequence = this.#sequences.get(place) ?? 0
-      const body = await this.#codec.compress(this.#framer.frame(records))
+      const body = await this.#codec.compress(this.#framer.frame(records), reachOf(records))
       const timeoutMs = brokerTimeoutMs(this.#config)
       const head = makeProduceHead(this.#api.version, topic, partition, timeoutMs, body.length)
       const { producerId, producerEpoch } = this.#identity
@@ -164,6 +165,11 @@ export class KafkaProducer implements PartitionProducer {
     if (broker === undefined) throw new NetworkError(`${topic}-${partition} has no leader now.`)
     return broker
   }
+}
+
+function reachOf(records: readonly BusRecord[]): Reach {
+  const { encoding } = records[0]!
+  return encoding === 'prometheus_remote_write_1' || encoding === 'prometheus_remote_write_2' ? 'far' : 'near'
 }
 
 /**

@@ -27,7 +27,8 @@ export function prepareKafkajs(): void {
   if (isPrepared) return
   isPrepared = true
   kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
-    compress: (encoder: { readonly buffer: Buffer }) => compressSoon(encoder.buffer),
+    // It does not say whose records these are.
+    compress: (encoder: { readonly buffer: Buffer }) => compressSoon(encoder.buffer, 'far'),
     decompress: (buffer: Buffer) => decompress(buffer),
   })
   calmRequestQueue()
