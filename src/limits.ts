@@ -313,6 +313,8 @@ export const limits = {
   kafkaProducerRecordsMax: 1_000_000_000,
   /** Bytes that a producer keeps for framing its records; what needs more is framed in memory of its own. */
   kafkaScratchBytesMax: 2 * MiB,
+  /** Bytes of one block of LZ4, one of the format's four; a record batch above it is several blocks. */
+  lz4BlockBytesMax: 1 * MiB,
   /** Bytes that a reader fetches from one broker at a time, compressed. */
   kafkaFetchBytesMax: 4 * MiB,
   /** Milliseconds that a broker may hold a reader's fetch while there is nothing new. */

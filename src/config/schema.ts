@@ -140,7 +140,7 @@ export const schema = {
           type: 'choice',
           values: ['zstd', 'lz4', 'snappy', 'gzip', 'none'],
           default: 'zstd',
-          doc: 'How record batches are compressed. Consumers do not see it.',
+          doc: 'How record batches are compressed; consumers do not see it. `lz4` takes half of the CPU time of `zstd`, and a fifth more bytes for spans, up to three times as many for remote write.',
         },
         recordBytesMax: {
           type: 'bytes',

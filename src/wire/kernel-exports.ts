@@ -6,6 +6,12 @@ export interface KernelExports {
   arenaTake(bytes: number): number
   readonly inflated: WebAssembly.Global
   snappyInflate(input: number, bytes: number, bytesMax: number): number
+  /** Addresses: where the host puts a block, and where it finds the compressed one. */
+  readonly lz4Input: WebAssembly.Global
+  readonly lz4Output: WebAssembly.Global
+  /** Lays out memory for blocks of so many bytes, and forgets all else. 0 when there is not enough. */
+  lz4Reserve(bytesMax: number): number
+  lz4Block(bytes: number): number
   /** Where the last translation begins. */
   readonly translated: WebAssembly.Global
   /** 1 emitBatch, 2 emitZipkinBatch, or a code. `protocol`: 0 Thrift's binary, 1 its compact one. */

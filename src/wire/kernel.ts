@@ -129,6 +129,11 @@ const PART_WORDS = 8
 
 const wasmModule = new WebAssembly.Module(Buffer.from(kernelWasm, 'base64'))
 
+/** The kernel's functions over a memory of their own. */
+export function instantiate(): KernelExports {
+  return new WebAssembly.Instance(wasmModule).exports as KernelExports
+}
+
 export class Kernel {
   #exports!: KernelExports
   #rules: KernelRules | undefined
@@ -378,7 +383,7 @@ export class Kernel {
   }
 
   #instantiate(): void {
-    this.#exports = new WebAssembly.Instance(wasmModule).exports as KernelExports
+    this.#exports = instantiate()
     this.#exports.setHashSeed(randomBytes(4).readInt32LE())
     this.#rules = undefined
     this.#view()

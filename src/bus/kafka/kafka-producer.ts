@@ -22,6 +22,7 @@ import {
 } from '@platformatic/kafka'
 import type { KafkaBusConfig } from '../../config/config.ts'
 import { limits } from '../../limits.ts'
+import { compressLz4 } from '../../wire/lz4.ts'
 import type { BusRecord } from '../bus.ts'
 import { toClientError } from '../client-errors.ts'
 import { ClientError, type PartitionProducer } from '../partition-producer.ts'
@@ -43,7 +44,7 @@ const codecs: Readonly<Record<KafkaBusConfig['compression'], Codec>> = {
   none: { code: 0, compress: (data) => data },
   gzip: { code: gzip.bitmask, compress: (data) => gzip.compress(data) },
   snappy: { code: snappy.bitmask, compress: (data) => snappy.compressSync(data) },
-  lz4: { code: lz4.bitmask, compress: (data) => lz4.compressSync(data) },
+  lz4: { code: lz4.bitmask, compress: (data) => compressLz4(data) },
   zstd: { code: compressionsAlgorithms.zstd.bitmask, compress: compressNow },
 }
 

@@ -2,6 +2,7 @@
 // the types and the order of calls, is `../kernel.ts`.
 export { arenaBytes, arenaReset, arenaTake } from './memory'
 export { inflated, snappyInflate, snappyLength } from './snappy'
+export { lz4Block, lz4Input, lz4Output, lz4Reserve } from './lz4'
 export { rulesBegin, rulesName, rulesNameAt, setHashSeed, tupleAt, tupleCount } from './rules'
 export { parts, partCount, refused, rowCount, rows, slotsTake, verdictsTake } from './plan'
 export { itemCount, planV1, walkV1, writeV1 } from './prometheus-v1'
