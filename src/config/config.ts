@@ -73,7 +73,7 @@ export interface KafkaBusConfig {
   readonly replication: number
   /** Partitions over which one guid's records are spread; 1 keeps them on one. */
   readonly spread: number
-  readonly compression: 'zstd' | 'lz4' | 'snappy' | 'gzip' | 'none'
+  readonly compression: 'auto' | 'zstd' | 'lz4' | 'snappy' | 'gzip' | 'none'
   readonly recordBytesMax: number
   readonly appendMs: number
   readonly connectMs: number

@@ -30,7 +30,7 @@ export function kafkaConfig(address: string, changes: Partial<KafkaBusConfig> = 
     partitions: 3,
     replication: 1,
     spread: 1,
-    compression: 'zstd',
+    compression: 'auto',
     recordBytesMax: limits.kafkaRecordBytesMax,
     appendMs: limits.appendMsMax,
     connectMs: limits.kafkaConnectMsMax,

@@ -39,14 +39,16 @@ interface Codec {
   compress(data: Buffer, reach: Reach): Buffer | Promise<Buffer>
 }
 
-const { gzip, snappy, lz4 } = compressionsAlgorithms
-const codecs: Readonly<Record<KafkaBusConfig['compression'], Codec>> = {
+const { gzip, snappy, lz4, zstd } = compressionsAlgorithms
+const codecs: Readonly<Record<Exclude<KafkaBusConfig['compression'], 'auto'>, Codec>> = {
   none: { code: 0, compress: (data) => data },
   gzip: { code: gzip.bitmask, compress: (data) => gzip.compress(data) },
   snappy: { code: snappy.bitmask, compress: (data) => snappy.compressSync(data) },
   lz4: { code: lz4.bitmask, compress: (data) => compressLz4(data) },
-  zstd: { code: compressionsAlgorithms.zstd.bitmask, compress: compressNow },
+  zstd: { code: zstd.bitmask, compress: compressNow },
 }
+/** What repeats itself over far is much smaller by zstd, in the same time (docs/adr/0022-compression-by-kind.md). */
+const codecOfReach: Readonly<Record<Reach, Codec>> = { far: codecs.zstd, near: codecs.lz4 }
 
 /** What of the library's producer is used: not its sending. */
 export type ProducerConnections = Pick<
@@ -58,7 +60,8 @@ export class KafkaProducer implements PartitionProducer {
   readonly #client: ProducerConnections
   readonly #config: KafkaBusConfig
   readonly #api: ProduceApi
-  readonly #codec: Codec
+  /** Undefined: by what the records hold. */
+  readonly #codec: Codec | undefined
   readonly #framer = new RecordFramer()
   /** Undefined until the next produce asks for a new one. */
   #identity: ProducerInfo | undefined
@@ -77,7 +80,7 @@ export class KafkaProducer implements PartitionProducer {
     this.#client = client
     this.#config = config
     this.#api = api
-    this.#codec = codecs[config.compression]
+    this.#codec = config.compression === 'auto' ? undefined : codecs[config.compression]
     this.#identity = identity
   }
 
@@ -92,11 +95,13 @@ export class KafkaProducer implements PartitionProducer {
       this.#identity ??= await this.#client.initIdempotentProducer({})
       const place = `${topic}:${partition}`
       const baseSequence = this.#sequences.get(place) ?? 0
-      const body = await this.#codec.compress(this.#framer.frame(records), reachOf(records))
+      const reach = reachOf(records)
+      const codec = this.#codec ?? codecOfReach[reach]
+      const body = await codec.compress(this.#framer.frame(records), reach)
       const timeoutMs = brokerTimeoutMs(this.#config)
       const head = makeProduceHead(this.#api.version, topic, partition, timeoutMs, body.length)
       const { producerId, producerEpoch } = this.#identity
-      writeBatchHead(head, records, { producerId, producerEpoch, baseSequence }, this.#codec.code, body)
+      writeBatchHead(head, records, { producerId, producerEpoch, baseSequence }, codec.code, body)
       const offset = await this.#sendPatiently(topic, partition, place, { head, body })
       this.#sequences.set(place, sequenceAfter(baseSequence, records.length))
       return offset

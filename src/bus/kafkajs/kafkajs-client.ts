@@ -29,6 +29,7 @@ const inSyncName = 'min.insync.replicas'
 const bytesName = 'max.message.bytes'
 
 const compressions: Readonly<Record<KafkaBusConfig['compression'], CompressionTypes | undefined>> = {
+  auto: kafkajs.CompressionTypes.ZSTD,
   none: kafkajs.CompressionTypes.None,
   gzip: kafkajs.CompressionTypes.GZIP,
   zstd: kafkajs.CompressionTypes.ZSTD,
@@ -71,7 +72,7 @@ export class KafkajsClient implements PartitionClient {
   constructor(config: KafkaBusConfig) {
     const compression = compressions[config.compression]
     if (compression === undefined) {
-      const text = `kafka.compression ${config.compression} needs the platformatic client; kafkajs does zstd, gzip, none`
+      const text = `kafka.compression ${config.compression} needs the platformatic client; kafkajs does auto, zstd, gzip, none`
       throw permanent('GP_CONFIG', text)
     }
     prepareKafkajs()

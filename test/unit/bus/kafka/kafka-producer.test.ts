@@ -42,6 +42,24 @@ for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
   })
 }
 
+test('auto: zstd for remote write, LZ4 for all else', async () => {
+  const cluster = new FakeCluster()
+  const producer = await opened(cluster, { compression: 'auto' })
+  for (const [encoding, code] of [
+    ['prometheus_remote_write_1', 4],
+    ['prometheus_remote_write_2', 4],
+    ['otlp_proto', 3],
+    ['jaeger_proto', 3],
+  ] as const) {
+    cluster.answers.push(5n)
+    const given = makeRecord({ encoding })
+    await producer.produce(topic, 2, [given])
+    const { batch } = cluster.sent.at(-1)!
+    assert.equal(batch.attributes, code, encoding)
+    assert.deepEqual(batch.records[0]?.value, given.value)
+  }
+})
+
 test('the newest version that both know is spoken, in its own shape', async () => {
   const spoken = new Map([
     [3, 3],
