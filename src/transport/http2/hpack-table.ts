@@ -69,6 +69,9 @@ export const STATIC_FIELDS: readonly (readonly [name: string, value: string])[] 
   ['www-authenticate', ''],
 ]
 
+/** Fields for which a table has room as soon as it holds one. */
+const PLACES_MIN = 16
+
 /** What a field counts beside the octets of its name and its value (RFC 7541, 4.1; RFC 9113, 6.5.2). */
 export const FIELD_OVERHEAD_BYTES = 32
 
@@ -78,23 +81,19 @@ const STATIC_COUNT = STATIC_FIELDS.length
 
 /** The index space of one connection in one direction. Its entries are strings that are shared with whoever asks. */
 export class HeaderTable {
-  // A ring: the oldest entry is evicted where the newest comes in, and nothing is moved.
-  readonly #names: string[]
-  readonly #values: string[]
-  readonly #mask: number
+  // A ring, of a power of two: an entry stays where it is until it is evicted, or until the ring grows. It is as large as
+  // its sender makes it, since most connections are idle and most of the others repeat a dozen fields.
+  #names: string[] = []
+  #values: string[] = []
+  #mask = 0
   /** Places that were written, ever; the newest entry is in the one before it. */
   #next = 0
   #count = 0
   #bytes = 0
   #bytesMax: number
 
-  /** Holds up to `bytesMax`; `resize` may make it as large as `resizedBytesMax`. */
-  constructor(bytesMax: number, resizedBytesMax: number) {
-    const countMax = Math.floor(Math.max(bytesMax, resizedBytesMax) / FIELD_OVERHEAD_BYTES)
-    const places = 2 ** Math.ceil(Math.log2(countMax + 1))
-    this.#names = new Array<string>(places).fill('')
-    this.#values = new Array<string>(places).fill('')
-    this.#mask = places - 1
+  /** Holds up to `bytesMax`, until it is resized. */
+  constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
   }
 
@@ -121,6 +120,7 @@ export class HeaderTable {
     const bytes = fieldBytes(name, value)
     this.#shrinkTo(Math.max(0, this.#bytesMax - bytes))
     if (bytes > this.#bytesMax) return
+    if (this.#count === this.#names.length) this.#grow()
     this.#names[this.#next] = name
     this.#values[this.#next] = value
     this.#next = (this.#next + 1) & this.#mask
@@ -132,6 +132,21 @@ export class HeaderTable {
   resize(bytesMax: number): void {
     this.#bytesMax = bytesMax
     this.#shrinkTo(bytesMax)
+  }
+
+  #grow(): void {
+    const places = Math.max(PLACES_MIN, 2 * this.#names.length)
+    const names = new Array<string>(places).fill('')
+    const values = new Array<string>(places).fill('')
+    for (let at = 0; at < this.#count; at++) {
+      const from = (this.#next - this.#count + at) & this.#mask
+      names[at] = this.#names[from]!
+      values[at] = this.#values[from]!
+    }
+    this.#names = names
+    this.#values = values
+    this.#mask = places - 1
+    this.#next = this.#count
   }
 
   #shrinkTo(bytesMax: number): void {

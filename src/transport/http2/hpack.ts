@@ -42,7 +42,7 @@ export class HpackDecoder {
    * all the same: before it has the settings a sender counts on that, and behind them it says what it uses (4.2).
    */
   constructor(tableBytesMax: number = limits.headerTableBytes) {
-    this.#table = new HeaderTable(limits.headerTableBytes, tableBytesMax)
+    this.#table = new HeaderTable(limits.headerTableBytes)
     this.#tableBytesMax = tableBytesMax
   }
 
