@@ -112,12 +112,12 @@ export class MemoryConnection {
   readonly connection: Http2Connection
   readonly seen: Seen
 
-  /** Says hello with these settings unless told not to. */
-  constructor(ended?: (request: SeenRequest) => void, settings: Buffer | undefined = Buffer.alloc(0)) {
+  /** Says hello with these settings, or nothing. */
+  constructor(ended?: (request: SeenRequest) => void, settings: Buffer | 'nothing' = Buffer.alloc(0)) {
     const { seen, handler } = seeing(ended)
     this.seen = seen
     this.connection = new Http2Connection(this.socket as unknown as Socket, handler)
-    this.take(helloOf(settings))
+    if (settings !== 'nothing') this.take(helloOf(settings))
   }
 
   /** Brings bytes, in one piece. */
