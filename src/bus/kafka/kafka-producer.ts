@@ -25,6 +25,7 @@ import { limits } from '../../limits.ts'
 import { compressLz4 } from '../../wire/lz4.ts'
 import type { BusRecord } from '../bus.ts'
 import { toClientError } from '../client-errors.ts'
+import { type Compression, compressionOf, reachOf } from '../compression.ts'
 import { ClientError, type PartitionProducer } from '../partition-producer.ts'
 import { compressNow, type Reach } from '../zstd.ts'
 import { brokerTimeoutMs, cut, repeatPauseMs } from './kafka-options.ts'
@@ -40,15 +41,13 @@ interface Codec {
 }
 
 const { gzip, snappy, lz4, zstd } = compressionsAlgorithms
-const codecs: Readonly<Record<Exclude<KafkaBusConfig['compression'], 'auto'>, Codec>> = {
+const codecs: Readonly<Record<Compression, Codec>> = {
   none: { code: 0, compress: (data) => data },
   gzip: { code: gzip.bitmask, compress: (data) => gzip.compress(data) },
   snappy: { code: snappy.bitmask, compress: (data) => snappy.compressSync(data) },
   lz4: { code: lz4.bitmask, compress: (data) => compressLz4(data) },
   zstd: { code: zstd.bitmask, compress: compressNow },
 }
-/** What repeats itself over far is much smaller by zstd, in the same time (docs/adr/0022-compression-by-kind.md). */
-const codecOfReach: Readonly<Record<Reach, Codec>> = { far: codecs.zstd, near: codecs.lz4 }
 
 /** What of the library's producer is used: not its sending. */
 export type ProducerConnections = Pick<
@@ -60,8 +59,6 @@ export class KafkaProducer implements PartitionProducer {
   readonly #client: ProducerConnections
   readonly #config: KafkaBusConfig
   readonly #api: ProduceApi
-  /** Undefined: by what the records hold. */
-  readonly #codec: Codec | undefined
   readonly #framer = new RecordFramer()
   /** Undefined until the next produce asks for a new one. */
   #identity: ProducerInfo | undefined
@@ -80,7 +77,6 @@ export class KafkaProducer implements PartitionProducer {
     this.#client = client
     this.#config = config
     this.#api = api
-    this.#codec = config.compression === 'auto' ? undefined : codecs[config.compression]
     this.#identity = identity
   }
 
@@ -96,7 +92,7 @@ export class KafkaProducer implements PartitionProducer {
       const place = `${topic}:${partition}`
       const baseSequence = this.#sequences.get(place) ?? 0
       const reach = reachOf(records)
-      const codec = this.#codec ?? codecOfReach[reach]
+      const codec = codecs[compressionOf(this.#config.compression, reach)]
       const body = await codec.compress(this.#framer.frame(records), reach)
       const timeoutMs = brokerTimeoutMs(this.#config)
       const head = makeProduceHead(this.#api.version, topic, partition, timeoutMs, body.length)
@@ -171,11 +167,6 @@ export class KafkaProducer implements PartitionProducer {
     if (broker === undefined) throw new NetworkError(`${topic}-${partition} has no leader now.`)
     return broker
   }
-}
-
-function reachOf(records: readonly BusRecord[]): Reach {
-  const { encoding } = records[0]!
-  return encoding === 'prometheus_remote_write_1' || encoding === 'prometheus_remote_write_2' ? 'far' : 'near'
 }
 
 /**

@@ -16,6 +16,7 @@ import { permanent } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { BusRecord } from '../bus.ts'
 import { toClientError } from '../client-errors.ts'
+import { type Compression, compressionOf, reachOf } from '../compression.ts'
 import { recordHeaders } from '../headers.ts'
 import {
   ClientError,
@@ -28,12 +29,11 @@ import { prepareKafkajs } from './kafkajs-repairs.ts'
 const inSyncName = 'min.insync.replicas'
 const bytesName = 'max.message.bytes'
 
-const compressions: Readonly<Record<KafkaBusConfig['compression'], CompressionTypes | undefined>> = {
-  auto: kafkajs.CompressionTypes.ZSTD,
+const compressions: Readonly<Record<Compression, CompressionTypes | undefined>> = {
   none: kafkajs.CompressionTypes.None,
   gzip: kafkajs.CompressionTypes.GZIP,
   zstd: kafkajs.CompressionTypes.ZSTD,
-  lz4: undefined,
+  lz4: kafkajs.CompressionTypes.LZ4,
   snappy: undefined,
 }
 
@@ -64,21 +64,19 @@ export class KafkajsClient implements PartitionClient {
   readonly #config: KafkaBusConfig
   /** In the order in which they are asked. */
   #brokers: readonly string[]
-  readonly #compression: CompressionTypes
   readonly #opening = new Set<Sockets>()
   #admin: { readonly client: Admin; readonly sockets: Sockets } | undefined
 
   /** Throws a permanent `GP_CONFIG` error for a compression that kafkajs has no codec for. */
   constructor(config: KafkaBusConfig) {
-    const compression = compressions[config.compression]
-    if (compression === undefined) {
-      const text = `kafka.compression ${config.compression} needs the platformatic client; kafkajs does auto, zstd, gzip, none`
+    const { compression } = config
+    if (compression !== 'auto' && compressions[compression] === undefined) {
+      const text = `kafka.compression ${compression} needs the platformatic client; kafkajs does auto, zstd, lz4, gzip, none`
       throw permanent('GP_CONFIG', text)
     }
     prepareKafkajs()
     this.#config = config
     this.#brokers = config.brokers
-    this.#compression = compression
   }
 
   async describe(topics: readonly string[]): Promise<Map<string, TopicFacts>> {
@@ -131,7 +129,7 @@ export class KafkajsClient implements PartitionClient {
     this.#opening.add(sockets)
     try {
       await producer.connect()
-      return new KafkajsProducer(producer, sockets, this.#compression, this.#config.appendMs)
+      return new KafkajsProducer(producer, sockets, this.#config)
     } catch (error) {
       sockets.cut()
       throw toClientError(error, 'opening a producer')
@@ -223,10 +221,10 @@ function saslOf(sasl: NonNullable<KafkaBusConfig['sasl']>): NonNullable<KafkaCon
 class KafkajsProducer implements PartitionProducer {
   readonly #producer: Producer
   readonly #sockets: Sockets
-  readonly #compression: CompressionTypes
+  readonly #compression: KafkaBusConfig['compression']
   readonly #timeoutMs: number
 
-  constructor(producer: Producer, sockets: Sockets, compression: CompressionTypes, appendMs: number) {
+  constructor(producer: Producer, sockets: Sockets, { compression, appendMs }: KafkaBusConfig) {
     this.#producer = producer
     this.#sockets = sockets
     this.#compression = compression
@@ -238,7 +236,7 @@ class KafkajsProducer implements PartitionProducer {
       const stored = await this.#producer.send({
         topic,
         acks: -1,
-        compression: this.#compression,
+        compression: compressions[compressionOf(this.#compression, reachOf(records))]!,
         timeout: this.#timeoutMs,
         messages: records.map((record) => ({
           partition,
