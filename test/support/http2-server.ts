@@ -72,7 +72,7 @@ export function seeing(ended = (request: SeenRequest): void => answer(request)):
   return { seen, handler }
 }
 
-/** A socket without a network: the test says what comes and when, and sees what was written. */
+/** A socket without a network: the test says what comes and when, and sees what was written; `wrote` is told at once. */
 class MemorySocket extends Duplex {
   readonly written: Buffer[] = []
   /** Nothing more leaves. */
@@ -83,6 +83,7 @@ class MemorySocket extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.written.push(chunk)
+    this.emit('wrote', chunk)
     if (this.isStalled) this.#held = done
     else done()
   }
