@@ -2,7 +2,8 @@
  * Gathers the records of requests into batches and hands them to the bus.
  *
  * Records whose encoding allows it (joined end to end they are one valid message) wait up to `lingerMs` for company of
- * the same guid; others go at once, and whatever is ready in one turn of the event loop shares one append. Each batch's
+ * the same guid, but not when nothing was appended for as long: who comes alone has nobody to wait for. Others go at
+ * once, and whatever is ready in one turn of the event loop shares one append. Each batch's
  * bytes are charged to the budget until its fate is known. A record that the bus finds too large is cut at item
  * boundaries; a single item that is still too large goes to the dead letters.
  */
@@ -72,7 +73,11 @@ export class Batcher {
   #ready: Ready[] = []
   #lingering: NodeJS.Timeout | undefined
   #flushing = false
+  /** The next flush closes what is open. */
+  #closing = false
   #appending = 0
+  /** When the last append had its outcome, on performance.now()'s clock. */
+  #appendedMs = performance.now()
   /** Bytes that batches have of the budget. */
   #waitingBytes = 0
   #idle: (() => void)[] = []
@@ -202,15 +207,18 @@ export class Batcher {
   }
 
   #linger(): void {
-    if (this.#limits.lingerMs === 0) {
+    if (this.#lingering !== undefined) return
+    const { lingerMs } = this.#limits
+    if (lingerMs === 0 || (this.#appending === 0 && performance.now() - this.#appendedMs >= lingerMs)) {
+      this.#closing = true
       this.#flushSoon()
       return
     }
-    this.#lingering ??= setTimeout(() => {
+    this.#lingering = setTimeout(() => {
       this.#lingering = undefined
       this.#closeAll()
       this.#flush()
-    }, this.#limits.lingerMs)
+    }, lingerMs)
   }
 
   #closeAll(): void {
@@ -225,7 +233,8 @@ export class Batcher {
     this.#flushing = true
     setImmediate(() => {
       this.#flushing = false
-      if (this.#limits.lingerMs === 0) this.#closeAll()
+      if (this.#closing) this.#closeAll()
+      this.#closing = false
       this.#flush()
     })
   }
@@ -253,6 +262,7 @@ export class Batcher {
       else failed.push(this.#settleFailed(one, records[i]!, outcome))
     }
     if (failed.length > 0) await Promise.all(failed)
+    this.#appendedMs = performance.now()
     if (--this.#appending === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 

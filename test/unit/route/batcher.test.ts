@@ -8,6 +8,7 @@ import { Budget } from '../../../src/route/budget.ts'
 import { BufferPool } from '../../../src/route/pool.ts'
 import type { Cell } from '../../../src/telemetry/ledger.ts'
 import { FakeBus } from '../../support/gateway-fixture.ts'
+import { until } from '../../support/until.ts'
 
 interface Books extends Owner {
   readonly reasons: Record<string, Cell>
@@ -368,6 +369,29 @@ test('limits that are reloaded count from then on', async () => {
   assert.equal(route.batcher.recordBytes, 8)
   await Promise.all(['abc', 'def', 'ghi'].map((text) => route.submit([[a, text]])!.settled))
   assert.deepEqual(route.texts(), ['abcdef', 'ghi'])
+  await route.assertIdle()
+})
+
+test('who comes alone after a while goes at once; who comes behind an append waits for company', async () => {
+  const lingerMs = 1_500
+  const route = new Route({ lingerMs })
+  const a = owner('a')
+  const idleFrom = performance.now()
+  await until(
+    'nothing was appended for as long as a record may wait',
+    10_000,
+    () => performance.now() - idleFrom > lingerMs,
+  )
+  const submittedMs = performance.now()
+  await Promise.all([route.submit([[a, 'one']])!.settled, route.submit([[a, 'two']])!.settled])
+  assert.ok(performance.now() - submittedMs < lingerMs)
+  assert.deepEqual(route.texts(), ['onetwo'], 'company of the same turn is taken along')
+  const waiting = [route.submit([[a, 'three']])!.settled]
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  waiting.push(route.submit([[a, 'four']])!.settled)
+  assert.equal(route.bus.stored.length, 1)
+  await Promise.all(waiting)
+  assert.deepEqual(route.texts(), ['onetwo', 'threefour'])
   await route.assertIdle()
 })
 
