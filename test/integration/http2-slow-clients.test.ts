@@ -8,6 +8,7 @@ import type { GrpcCall } from '../../src/transport/grpc/method.ts'
 import { preface } from '../../src/transport/http2/frames.ts'
 import { GrpcClient, listen } from '../support/grpc-fixture.ts'
 import {
+  callHeaders,
   END_HEADERS,
   END_STREAM,
   Frame,
@@ -108,3 +109,24 @@ for (const how of ['ends its side', 'is cut'] as const) {
     assert.deepEqual(listening.failed, [])
   })
 }
+
+test('a drain does not wait for a client that watches and never ends its side', async (context) => {
+  const listening = await listen()
+  context.after(() => listening.stop())
+  const client = await RawSocket.connect(listening.port)
+  const watch = headerBlock({ ...callHeaders, ':path': '/grpc.health.v1.Health/Watch' })
+  await until('the hello', WAIT_MS, () => client.received > 0)
+  const { received } = client
+  client.write(
+    frame(Frame.HEADERS, END_HEADERS, 1, watch),
+    frame(Frame.DATA, 0, 1, prefixed(Buffer.alloc(0))),
+  )
+  await until('the first answer', WAIT_MS, () => client.received > received + 30)
+  let isDrained = false
+  void listening.listener.drain().then(() => {
+    isDrained = true
+  })
+  await until('it is drained', WAIT_MS, () => isDrained)
+  assert.equal(listening.budget.bytes, 0)
+  await client.closed()
+})

@@ -105,6 +105,7 @@ test('one that is reset while it waits takes no turn, and gives nothing back twi
   await left(connection)
   connection.take(call(3), call(5), call(7), frame(FrameType.RST_STREAM, 0, 3, numberOf(8)))
   connection.seen.requests[2]!.stream.reset(Http2Code.CANCEL)
+  assert.equal(connection.connection.waiting.size, 1)
   connection.take(grow(0, 100))
   assert.equal(await left(connection), '5!8 7:7 7$')
   assert.deepEqual(
