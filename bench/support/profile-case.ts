@@ -1,5 +1,5 @@
 /** A case under V8's CPU profiler, and its hottest functions. */
-import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
 import path from 'node:path'
 import type { Case, RunOptions, TimeWindow } from './case.ts'
@@ -22,7 +22,10 @@ export async function profileCase(one: Case, options: RunOptions): Promise<void>
     else {
       await run()
       // Each thread writes one: the main thread's number is 0 (`CPU.<date>.<time>.<pid>.<thread>.<count>.cpuprofile`).
-      const file = readdirSync(directory).find((name) => /\.0\.\d+\.cpuprofile$/.test(name))
+      // The launcher may leave one as well, of the moment before it became the program: the largest is the program's.
+      const [file] = readdirSync(directory)
+        .filter((name) => /\.0\.\d+\.cpuprofile$/.test(name))
+        .sort((a, b) => statSync(path.join(directory, b)).size - statSync(path.join(directory, a)).size)
       if (file === undefined) throw new Error('no profile was written')
       renameSync(path.join(directory, file), kept)
     }
