@@ -4,14 +4,13 @@ import { Agent } from 'node:http'
 import { after, before, test } from 'node:test'
 import { sumOf } from '../support/exposition.ts'
 import { KafkaBroker, kafkaAvailable } from '../support/kafka.ts'
-import { assertLedger } from '../support/ledger.ts'
-import type { Program } from '../support/program.ts'
 import { requireReal } from '../support/real.ts'
 import { temporaryDirectory } from '../support/running.ts'
 import { messageV1, post, series, snappy } from '../support/senders.ts'
 import { until } from '../support/until.ts'
 import {
   assertArrived,
+  assertBooks,
   isAlive,
   SteadySenders,
   startWorkers,
@@ -31,14 +30,6 @@ if (skip === false) {
 }
 
 const received = 'guidepost_received_items_total'
-
-async function assertBooks(program: Program): Promise<void> {
-  await until('nothing is in flight', 60_000, async () => {
-    const samples = await program.metrics()
-    return sumOf(samples, 'guidepost_inflight_bytes') === 0 && sumOf(samples, 'guidepost_spooled_items') === 0
-  })
-  assertLedger(await program.metrics())
-}
 
 test(
   'workers are killed under load: others serve on, it is back, counters never fall, the books close',

@@ -6,13 +6,12 @@ import { after, before, test } from 'node:test'
 import { limits } from '../../src/limits.ts'
 import { sumOf } from '../support/exposition.ts'
 import { KafkaBroker, kafkaAvailable } from '../support/kafka.ts'
-import { assertLedger } from '../support/ledger.ts'
-import type { Program } from '../support/program.ts'
 import { requireReal } from '../support/real.ts'
 import { temporaryDirectory } from '../support/running.ts'
 import { until } from '../support/until.ts'
 import {
   assertArrived,
+  assertBooks,
   isAlive,
   SteadySenders,
   startWorkers,
@@ -32,14 +31,6 @@ if (skip === false) {
 }
 
 const received = 'guidepost_received_items_total'
-
-async function assertBooks(program: Program): Promise<void> {
-  await until('nothing is in flight', 60_000, async () => {
-    const samples = await program.metrics()
-    return sumOf(samples, 'guidepost_inflight_bytes') === 0 && sumOf(samples, 'guidepost_spooled_items') === 0
-  })
-  assertLedger(await program.metrics())
-}
 
 test('what a dead worker had spooled arrives, and the books close', options, async (context) => {
   const directory = await temporaryDirectory(context)

@@ -5,7 +5,9 @@ import { writeFile } from 'node:fs/promises'
 import { Agent } from 'node:http'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sumOf } from './exposition.ts'
 import { readMessages } from './kafka-read.ts'
+import { assertLedger } from './ledger.ts'
 import { Program, type ProgramOptions } from './program.ts'
 import { messageV1, post, series, snappy } from './senders.ts'
 import { until } from './until.ts'
@@ -49,6 +51,15 @@ export async function startWorkers(options: WorkerProgramOptions): Promise<Progr
       ...env,
     },
   })
+}
+
+/** Waits until nothing is under way and nothing spooled, and asserts that every item has its place in the books. */
+export async function assertBooks(program: Program): Promise<void> {
+  await until('nothing is in flight', 60_000, async () => {
+    const samples = await program.metrics()
+    return sumOf(samples, 'guidepost_inflight_bytes') === 0 && sumOf(samples, 'guidepost_spooled_items') === 0
+  })
+  assertLedger(await program.metrics())
 }
 
 export async function workersOf(program: Program): Promise<readonly WorkerStatus[]> {
