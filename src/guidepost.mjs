@@ -6,10 +6,10 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { realpathSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import module, { createRequire } from 'node:module'
 import { Socket } from 'node:net'
 import { constants } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath, URL } from 'node:url'
 
 /** The oldest Node.js that runs this: it strips types without a flag and has no known fault in what is used. */
@@ -17,15 +17,11 @@ export const nodeVersionMin = [24, 6]
 
 /**
  * V8 flags for `run`, measured on the whole path (docs/performance.md): the collector gains nothing from threads that
- * compete with the one that works; a heap that starts large is collected less often; and a small space for young objects
- * is emptied before the buffers that hang on them make V8 collect the whole heap.
+ * compete with the one that works, and a small space for young objects is emptied before the buffers that hang on them make
+ * V8 collect the whole heap. Only flags with which V8 still takes what Node.js has compiled of its own modules: with most
+ * others they are compiled anew at each start. More are set when all is loaded (`settleHeap`).
  */
-export const v8Flags = [
-  '--single-threaded-gc',
-  '--initial-heap-size=256',
-  '--min-semi-space-size=4',
-  '--max-semi-space-size=4',
-]
+export const v8Flags = ['--single-threaded-gc', '--min-semi-space-size=4', '--max-semi-space-size=4']
 
 /**
  * glibc's allocator for `run`, unless the environment says otherwise. Buffers of some 100 KB come and go with each request;
@@ -56,6 +52,17 @@ export function tooOldMessage(version) {
     `guidepost needs Node.js ${nodeVersionMin.join('.')} or newer, this is v${version} (${process.execPath}). [GP_NODE_TOO_OLD]\n` +
     'In a checkout, `npm ci` brings a new one along: then use `npm start`, `npx guidepost`, or this same command.\n'
   )
+}
+
+/**
+ * Where Node.js keeps what it has compiled, types stripped, for the next start, which then takes half the time. A folder of
+ * the user's own and not one of the system's for all, since what lies there is run as code.
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {string | undefined} undefined where the user has no such folder
+ */
+export function compiledFolder({ XDG_CACHE_HOME, HOME }) {
+  const caches = XDG_CACHE_HOME || (HOME && join(HOME, '.cache'))
+  return caches && isAbsolute(caches) ? join(caches, 'guidepost', 'compiled') : undefined
 }
 
 /**
@@ -112,6 +119,8 @@ async function launch(argv) {
   const isGuarded = process.env[guard] !== undefined
   if (process.env[guard] === 'child') followLauncher()
   delete process.env[guard]
+  const compiled = process.env.NODE_COMPILE_CACHE === undefined ? compiledFolder(process.env) : undefined
+  if (compiled !== undefined) process.env.NODE_COMPILE_CACHE = compiled
   const self = fileURLToPath(import.meta.url)
   const flags = argv[0] === 'run' ? v8Flags.filter((flag) => !process.execArgv.includes(flag)) : []
   const args = [...flags, ...process.execArgv, self, ...argv]
@@ -135,6 +144,8 @@ async function launch(argv) {
       [guard]: String(process.pid),
     })
   }
+  // Where it cannot be written Node.js goes on without; workers and threads follow the variable.
+  if (process.env.NODE_COMPILE_CACHE) module.enableCompileCache()
   // Named through a URL, so that no tool follows it from a file that an old Node.js has to read.
   await import(new URL('./main.ts', import.meta.url).href)
 }

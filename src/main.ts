@@ -5,6 +5,7 @@ import type { Config } from './config/config.ts'
 import { formatProblem, loadConfig } from './config/load.ts'
 import { GuidepostError } from './errors.ts'
 import { type Runner, Signals, survive } from './lifecycle.ts'
+import { settleHeap } from './route/garbage.ts'
 import { createLogger, type Logger } from './telemetry/log.ts'
 
 function interrupt(): AbortSignal {
@@ -28,6 +29,7 @@ async function run(options: RunOptions, io: Io): Promise<number> {
   const runner = await makeRunner(first.config, log)
   try {
     await runner.start()
+    settleHeap()
   } catch (error) {
     if (!(error instanceof GuidepostError)) throw error
     log.fatal({ code: error.code }, error.message)

@@ -8,6 +8,7 @@ import { GuidepostError } from '../errors.ts'
 import { Gateway } from '../gateway.ts'
 import { survive } from '../lifecycle.ts'
 import { limits } from '../limits.ts'
+import { settleHeap } from '../route/garbage.ts'
 import { createLogger } from '../telemetry/log.ts'
 import type { Order, Report, Word } from './words.ts'
 
@@ -52,6 +53,7 @@ class WorkerMain {
       return failed
     }
     this.#isOpen = true
+    settleHeap()
     this.#reload?.()
     await say({ kind: 'open', ports: gateway.ports, report: await this.#reportOf(gateway) })
     await this.#stop.promise
