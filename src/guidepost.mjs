@@ -119,8 +119,8 @@ async function launch(argv) {
   const isGuarded = process.env[guard] !== undefined
   if (process.env[guard] === 'child') followLauncher()
   delete process.env[guard]
-  const compiled = process.env.NODE_COMPILE_CACHE === undefined ? compiledFolder(process.env) : undefined
-  if (compiled !== undefined) process.env.NODE_COMPILE_CACHE = compiled
+  const compiled = process.env['NODE_COMPILE_CACHE'] ?? compiledFolder(process.env)
+  if (compiled !== undefined) process.env['NODE_COMPILE_CACHE'] = compiled
   const self = fileURLToPath(import.meta.url)
   const flags = argv[0] === 'run' ? v8Flags.filter((flag) => !process.execArgv.includes(flag)) : []
   const args = [...flags, ...process.execArgv, self, ...argv]
@@ -145,7 +145,7 @@ async function launch(argv) {
     })
   }
   // Where it cannot be written Node.js goes on without; workers and threads follow the variable.
-  if (process.env.NODE_COMPILE_CACHE) module.enableCompileCache()
+  if (compiled) module.enableCompileCache()
   // Named through a URL, so that no tool follows it from a file that an old Node.js has to read.
   await import(new URL('./main.ts', import.meta.url).href)
 }

@@ -4,9 +4,8 @@
  *     start/log, start/kafka
  *
  * `first`: nothing of an earlier start is there; home, cache and temporary folders are new, and with the log the bus too.
- * `again`: the same folders once more. `compiled`: the same with Node's compile cache, `NODE_COMPILE_CACHE`, filled by a
- * start before. The three take turns; each figure is the median of all turns of a run. The topics of Kafka are there from
- * the first turn on, which does not count.
+ * `again`: the same folders once more, with what Node compiled at the first start. The two take turns; each figure is the
+ * median of all turns of a run. The topics of Kafka are there from the first turn on, which does not count.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -26,7 +25,7 @@ const turns = 10
 /** Milliseconds between two looks: a refused connection costs next to nothing. */
 const lookMs = 2
 const readyMsMax = 30_000
-const ways = ['first', 'again', 'compiled'] as const
+const ways = ['first', 'again'] as const
 
 interface Start {
   readonly readyMs: number
@@ -50,13 +49,10 @@ async function run(kind: BusKind): Promise<Figure[]> {
       const home = path.join(folder, String(turn))
       await mkdir(home)
       const url = kind === 'log' ? `log:${home}` : bus.url
-      const compiled = { NODE_COMPILE_CACHE: path.join(folder, 'compiled') }
       const [first, again] = [await start(url, home, bus.env), await start(url, home, bus.env)]
-      if (turn === 0) await start(url, home, { ...bus.env, ...compiled })
-      else {
+      if (turn > 0) {
         starts.get('first')?.push(first)
         starts.get('again')?.push(again)
-        starts.get('compiled')?.push(await start(url, home, { ...bus.env, ...compiled }))
       }
       await rm(home, { recursive: true })
     }

@@ -2,13 +2,31 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { findBundledNode, isNewEnough, tooOldMessage, v8Flags } from '../../../src/guidepost.mjs'
+import {
+  compiledFolder,
+  findBundledNode,
+  isNewEnough,
+  tooOldMessage,
+  v8Flags,
+} from '../../../src/guidepost.mjs'
 
 const root = join(import.meta.dirname, '../../..')
+// What is compiled here lies in folders that are removed.
+process.env['NODE_COMPILE_CACHE'] = ''
 /** Makes this Node.js look like an old one to the program that it starts. */
 const pretendOld = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.20.2'}})`
 
@@ -150,3 +168,47 @@ test('it runs through a link, as npm makes one', (t) => {
   const { stdout } = spawnSync(process.execPath, [link, 'check', 'x'])
   assert.deepEqual(JSON.parse(String(stdout)).argv, ['check', 'x'])
 })
+
+test('what is compiled is kept in a folder of the user', () => {
+  const kept = '/home/a/.cache/guidepost/compiled'
+  assert.equal(compiledFolder({ HOME: '/home/a' }), kept)
+  assert.equal(compiledFolder({ HOME: '/home/a', XDG_CACHE_HOME: '' }), kept)
+  assert.equal(compiledFolder({ HOME: '/home/a', XDG_CACHE_HOME: '/b' }), '/b/guidepost/compiled')
+  assert.equal(compiledFolder({ HOME: '/home/a', XDG_CACHE_HOME: 'b' }), undefined)
+  assert.equal(compiledFolder({ HOME: '' }), undefined)
+  assert.equal(compiledFolder({}), undefined)
+})
+
+/** Runs one of the commands with folders of its own for all that it might keep. */
+function runKeeping(
+  t: TestContext,
+  command: string,
+  more: Record<string, string>,
+): { home: string; told: unknown } {
+  const main = `${tell.replace('guard:', 'kept: process.env.NODE_COMPILE_CACHE ?? null, guard:')}`
+  const launcher = checkout(t, { packages: false, main })
+  const home = join(launcher, '../..')
+  const env = { PATH: process.env['PATH'], HOME: home, ...more }
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, command], { env })
+  assert.equal(status, 0)
+  assert.equal(String(stderr), '')
+  return { home, told: JSON.parse(String(stdout)).kept }
+}
+
+for (const command of ['run', 'check']) {
+  test(`${command} keeps what was compiled for the next start`, (t) => {
+    const { home, told } = runKeeping(t, command, {})
+    const folder = join(home, '.cache/guidepost/compiled')
+    assert.equal(told, folder)
+    const [version = ''] = readdirSync(folder)
+    assert.ok(readdirSync(join(folder, version)).length > 0)
+  })
+
+  test(`${command} does without where nothing can be kept, and keeps it where it is told to`, (t) => {
+    const nowhere = { XDG_CACHE_HOME: join(root, 'package.json') }
+    assert.equal(runKeeping(t, command, nowhere).told, join(root, 'package.json/guidepost/compiled'))
+    const { home, told } = runKeeping(t, command, { NODE_COMPILE_CACHE: '' })
+    assert.equal(told, '')
+    assert.equal(existsSync(join(home, '.cache')), false)
+  })
+}
