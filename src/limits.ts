@@ -359,6 +359,8 @@ export const limits = {
   // ---- lifecycle --------------------------------------------------------------------------------------------
   /** Milliseconds that a drain may take after SIGTERM; what is not durable by then was not acknowledged. */
   drainMsMax: 20_000,
+  /** Milliseconds after the start at which the heap is collected once; not at once, for it would keep the first senders waiting. */
+  heapSettleMs: 1_000,
   /** Milliseconds between two equal log lines; those between are counted. */
   logThrottleMs: 10_000,
   /** Kinds of log line that are throttled apart from each other; beyond it, the oldest is forgotten. */

@@ -5,6 +5,7 @@ import type { Config } from './config/config.ts'
 import { formatProblem, loadConfig } from './config/load.ts'
 import { GuidepostError } from './errors.ts'
 import { type Runner, Signals, survive } from './lifecycle.ts'
+import { limits } from './limits.ts'
 import { settleHeap } from './route/garbage.ts'
 import { createLogger, type Logger } from './telemetry/log.ts'
 
@@ -29,7 +30,7 @@ async function run(options: RunOptions, io: Io): Promise<number> {
   const runner = await makeRunner(first.config, log)
   try {
     await runner.start()
-    settleHeap()
+    setTimeout(settleHeap, limits.heapSettleMs).unref()
   } catch (error) {
     if (!(error instanceof GuidepostError)) throw error
     log.fatal({ code: error.code }, error.message)

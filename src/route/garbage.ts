@@ -1,4 +1,4 @@
-/** The garbage collector: how it works while the program serves, and a call to it when memory is short. */
+/** The garbage collector: its settings while the program serves, and a call to it when memory is short. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 

@@ -53,7 +53,7 @@ class WorkerMain {
       return failed
     }
     this.#isOpen = true
-    settleHeap()
+    setTimeout(settleHeap, limits.heapSettleMs).unref()
     this.#reload?.()
     await say({ kind: 'open', ports: gateway.ports, report: await this.#reportOf(gateway) })
     await this.#stop.promise
