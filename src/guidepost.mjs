@@ -55,7 +55,7 @@ export function tooOldMessage(version) {
 }
 
 /**
- * Where Node.js keeps what it has compiled, types stripped, for the next start, which then takes half the time. A folder of
+ * Where Node.js keeps what it has compiled, types stripped, for the next start, which then takes a third to a half less. A folder of
  * the user's own and not one of the system's for all, since what lies there is run as code.
  * @param {NodeJS.ProcessEnv} env
  * @returns {string | undefined} undefined where the user has no such folder

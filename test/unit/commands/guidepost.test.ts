@@ -170,11 +170,11 @@ test('it runs through a link, as npm makes one', (t) => {
 })
 
 test('what is compiled is kept in a folder of the user', () => {
-  const kept = '/home/a/.cache/guidepost/compiled'
-  assert.equal(compiledFolder({ HOME: '/home/a' }), kept)
-  assert.equal(compiledFolder({ HOME: '/home/a', XDG_CACHE_HOME: '' }), kept)
-  assert.equal(compiledFolder({ HOME: '/home/a', XDG_CACHE_HOME: '/b' }), '/b/guidepost/compiled')
-  assert.equal(compiledFolder({ HOME: '/home/a', XDG_CACHE_HOME: 'b' }), undefined)
+  const kept = '/people/a/.cache/guidepost/compiled'
+  assert.equal(compiledFolder({ HOME: '/people/a' }), kept)
+  assert.equal(compiledFolder({ HOME: '/people/a', XDG_CACHE_HOME: '' }), kept)
+  assert.equal(compiledFolder({ HOME: '/people/a', XDG_CACHE_HOME: '/b' }), '/b/guidepost/compiled')
+  assert.equal(compiledFolder({ HOME: '/people/a', XDG_CACHE_HOME: 'b' }), undefined)
   assert.equal(compiledFolder({ HOME: '' }), undefined)
   assert.equal(compiledFolder({}), undefined)
 })
