@@ -199,6 +199,8 @@ export const limits = {
   // ---- route ------------------------------------------------------------------------------------------------
   /** Milliseconds that a record waits for company of the same guid. */
   lingerMs: 3,
+  /** Records that wait for company in vain, one after the other, before the next ones do not wait. */
+  lingersAloneMax: 4,
   /** Records that are ready at once and are appended each for itself; more of them share one append. */
   appendsApartMax: 64,
   /** Bytes at which a record is closed and sent. Below Kafka's default 1,048,588 with room for key and headers. */

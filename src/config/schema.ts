@@ -375,7 +375,7 @@ export const schema = {
           default: limits.lingerMs,
           min: 0,
           max: 10 * secondMs,
-          doc: 'How long a record waits for company of the same guid; one that comes after as long a silence does not wait. Longer makes fewer, larger records.',
+          doc: 'How long a record waits for company of the same guid; while requests come one by one they do not wait. Longer makes fewer, larger records.',
           neighbour: 'limits.recordBytes',
         },
         recordBytes: {

@@ -2,8 +2,8 @@
  * Gathers the records of requests into batches and hands them to the bus.
  *
  * Records whose encoding allows it (joined end to end they are one valid message) wait up to `lingerMs` for company of
- * the same guid, but not when nothing was appended for as long: who comes alone has nobody to wait for. Others go at
- * once, and whatever is ready in one turn of the event loop shares one append. Each batch's
+ * the same guid; when nobody came while the last few waited, and the bus has nothing to do, the next ones do not. Others
+ * go at once, and whatever is ready in one turn of the event loop shares one append. Each batch's
  * bytes are charged to the budget until its fate is known. A record that the bus finds too large is cut at item
  * boundaries; a single item that is still too large goes to the dead letters.
  */
@@ -76,8 +76,11 @@ export class Batcher {
   /** The next flush closes what is open. */
   #closing = false
   #appending = 0
-  /** When the last append had its outcome, on performance.now()'s clock. */
-  #appendedMs = performance.now()
+  /** Requests that were taken, and what that was when somebody began to wait. */
+  #submitted = 0
+  #submittedBefore = 0
+  /** How many in succession have waited for company in vain. */
+  #alone = 0
   /** Bytes that batches have of the budget. */
   #waitingBytes = 0
   #idle: (() => void)[] = []
@@ -119,6 +122,7 @@ export class Batcher {
     const { budget } = this.#options
     if (!budget.fits(bytes)) return 'overloaded'
     if (isOverShare(source.records, budget.free)) return 'over_share'
+    this.#submitted++
     const submission = new Submission()
     const lane = this.#options.spread > 1 ? connection % this.#options.spread : 0
     const open = this.#openOf(destination, lane)
@@ -209,16 +213,23 @@ export class Batcher {
   #linger(): void {
     if (this.#lingering !== undefined) return
     const { lingerMs } = this.#limits
-    if (lingerMs === 0 || (this.#appending === 0 && performance.now() - this.#appendedMs >= lingerMs)) {
+    if (this.#appending > 0) this.#alone = 0
+    this.#submittedBefore = this.#submitted
+    if (lingerMs === 0 || this.#alone >= limits.lingersAloneMax) {
       this.#closing = true
       this.#flushSoon()
       return
     }
     this.#lingering = setTimeout(() => {
       this.#lingering = undefined
-      this.#closeAll()
+      this.#closeWaiting()
       this.#flush()
     }, lingerMs)
+  }
+
+  #closeWaiting(): void {
+    this.#alone = this.#submitted === this.#submittedBefore ? this.#alone + 1 : 0
+    this.#closeAll()
   }
 
   #closeAll(): void {
@@ -233,7 +244,7 @@ export class Batcher {
     this.#flushing = true
     setImmediate(() => {
       this.#flushing = false
-      if (this.#closing) this.#closeAll()
+      if (this.#closing) this.#closeWaiting()
       this.#closing = false
       this.#flush()
     })
@@ -262,7 +273,6 @@ export class Batcher {
       else failed.push(this.#settleFailed(one, records[i]!, outcome))
     }
     if (failed.length > 0) await Promise.all(failed)
-    this.#appendedMs = performance.now()
     if (--this.#appending === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
