@@ -10,6 +10,7 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http2'
 import type { Lane, LaneFailed } from './load-lane.ts'
+import type { SpanEncoding } from './load-messages.ts'
 
 const windowBytes = 1024 * 1024
 /** MB that node:http2 lets one session hold: all requests under way, which its default of 10 would cut off. */
@@ -45,7 +46,7 @@ export class GrpcLane implements Lane {
   constructor(
     session: ClientHttp2Session,
     path: string,
-    encoding: 'identity' | 'gzip',
+    encoding: SpanEncoding,
     next: () => Buffer,
     failed: LaneFailed,
   ) {
@@ -58,7 +59,7 @@ export class GrpcLane implements Lane {
       'content-type': 'application/grpc',
       te: 'trailers',
       'user-agent': 'grpc-bench/1.0',
-      ...(encoding === 'gzip' ? { 'grpc-encoding': 'gzip' } : {}),
+      ...(encoding === 'identity' ? {} : { 'grpc-encoding': encoding }),
     }
   }
 

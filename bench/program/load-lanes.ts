@@ -7,8 +7,8 @@ import type { LoadSettings, ReadyRequests, SpanProtocol, SpanRequests, SpanShape
 import { otlpEncoder } from './otlp-payload.ts'
 import { GuidTurns, guidPlaces } from './span-guids.ts'
 import {
+  compressedRequests,
   type Framing,
-  gzipRequests,
   identityRequests,
   type RequestSource,
   type SpanEncoder,
@@ -45,8 +45,8 @@ export function openLanes({ port, sends }: LoadSettings, failed: LaneFailed): Pr
   const encode = encoder(shape)
   const turns = shape?.guids === undefined ? undefined : new GuidTurns(shape.guids)
   const sourceOf = (frame: Framing): RequestSource =>
-    encoding === 'gzip'
-      ? gzipRequests(encode, spans, inFlight, frame)
+    encoding !== 'identity'
+      ? compressedRequests(encode, spans, inFlight, frame, encoding)
       : identityRequests(encode, spans, inFlight, frame, turns)
   if (http === undefined) return openGrpc(port, path, sends, sourceOf, failed)
   return openHttp(port, path, http, sends, sourceOf, failed)
@@ -86,7 +86,7 @@ async function openGrpc(
   sourceOf: (frame: Framing) => RequestSource,
   failed: LaneFailed,
 ): Promise<Lane[]> {
-  const source = sourceOf((message) => grpcFrame(message, encoding === 'gzip'))
+  const source = sourceOf((message) => grpcFrame(message, encoding !== 'identity'))
   const sessions = await Promise.all(Array.from({ length: connections }, () => openSession(port, failed)))
   return Array.from({ length: inFlight }, (_, slot) => {
     const session = sessions[slot % sessions.length]!
@@ -109,7 +109,7 @@ function openHttp(
       'User-Agent: http-bench/1.0',
       `Content-Length: ${message.length}`,
       `Content-Type: ${contentType}`,
-      ...(encoding === 'gzip' ? ['Content-Encoding: gzip'] : []),
+      ...(encoding === 'identity' ? [] : [`Content-Encoding: ${encoding}`]),
     ]
     return Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), message])
   })

@@ -24,11 +24,14 @@ export interface SpanShape {
 /** How spans are sent: OTLP as `grpc` or `http`, Jaeger as `jaeger-grpc` or, over HTTP, as `jaeger-thrift`. */
 export type SpanProtocol = 'grpc' | 'http' | 'jaeger-grpc' | 'jaeger-thrift'
 
+/** How bodies and messages are compressed. */
+export type SpanEncoding = 'identity' | 'gzip' | 'zstd'
+
 /** Requests of spans, which the load generator makes itself. */
 export interface SpanRequests {
   readonly kind: 'spans'
   readonly protocol: SpanProtocol
-  readonly encoding: 'identity' | 'gzip'
+  readonly encoding: SpanEncoding
   /** In one request. */
   readonly spans: number
   /** Requests under way; over HTTP/1 each has a connection of its own. */

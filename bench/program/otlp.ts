@@ -11,7 +11,7 @@ import { spanTraffic, spanWork } from './span-work.ts'
 
 const traffics = (['grpc', 'http'] as const).flatMap((protocol) =>
   [10, 100, 1_000, 8_000].flatMap((spans) =>
-    (['identity', 'gzip'] as const).map((encoding) => spanTraffic(protocol, spans, encoding)),
+    (['identity', 'gzip', 'zstd'] as const).map((encoding) => spanTraffic(protocol, spans, encoding)),
   ),
 )
 
@@ -21,7 +21,7 @@ export const otlpCases: readonly Case[] = traffics.flatMap((traffic) => {
   return [
     {
       name: `program/kafka/otlp-${protocol}-${spans}-${encoding}`,
-      isOnRequest: protocol === 'http' || encoding === 'gzip',
+      isOnRequest: protocol === 'http' || encoding !== 'identity',
       run: (options: RunOptions) => measureOne('gateway', work, options),
     },
     {

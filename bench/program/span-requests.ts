@@ -1,5 +1,5 @@
 /** Requests of spans, ready to be written to a connection: encoded once, with new ids each time they are sent. */
-import { gzipSync } from 'node:zlib'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import type { GuidTurns } from './span-guids.ts'
 import type { SpanIds } from './span-ids.ts'
 
@@ -45,17 +45,19 @@ export function identityRequests(
 }
 
 /**
- * Compressed requests, made beforehand and sent in turn: gzip costs more than the rest of the sending. There are more of
+ * Compressed requests, made beforehand and sent in turn: compressing costs more than the rest of the sending. There are more of
  * them than requests under way, so that no record on the bus holds one twice.
  */
-export function gzipRequests(
+export function compressedRequests(
   encode: SpanEncoder,
   spans: number,
   slots: number,
   frame: Framing,
+  encoding: 'gzip' | 'zstd',
 ): RequestSource {
+  const compress = encoding === 'gzip' ? gzipSync : zstdCompressSync
   const requests = Array.from({ length: slots + slots / 2 }, (_, seed) =>
-    frame(gzipSync(encode(spans, seed).message)),
+    frame(compress(encode(spans, seed).message)),
   )
   let sent = 0
   return { next: () => requests[sent++ % requests.length]! }
