@@ -78,6 +78,7 @@ export class Gateway {
       shares: this.#shares,
       memoryBytes: config.limits.memoryBytes,
       residentBytes: () => process.memoryUsage.rss(),
+      bufferBytes: () => process.memoryUsage().external,
       relieve: () => this.#relieve(),
       relieved: (before, after) => this.#tellRelieved(before, after),
     })

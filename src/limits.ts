@@ -152,6 +152,9 @@ export const limits = {
   /** Milliseconds between two such tries at most; the pause doubles while one frees less than this share. */
   memoryRelieveMsMax: 60_000,
   memoryRelievedShareMin: 0.05,
+  /** Milliseconds instead, once buffers of more than this share of the bound have come since the last try. */
+  memoryBuffersMs: 200,
+  memoryBuffersShareMax: 0.06,
   /** Milliseconds between two samples of the event loop's lag, and of the window whose least one counts. */
   lagCheckMs: 50,
   lagWindowMs: 500,

@@ -7,7 +7,8 @@
  *
  * Of memory, three quarters of the bound are for what is there at any moment, and the last quarter for the one request
  * that is dealt with. The less is left below that mark, the less may be in flight, so that large bodies are refused first
- * and small ones never. Beyond it, what is kept for reuse is let go, and the collector runs.
+ * and small ones never. Beyond it, what is kept for reuse is let go, and the collector runs: soon again when buffers have
+ * piled up since, which V8 by itself would leave until they are as much as all that is alive.
  */
 import { limits } from '../limits.ts'
 import type { Shares } from './shares.ts'
@@ -18,6 +19,8 @@ export interface PressureOptions {
   readonly memoryBytes: number
   /** What it occupies now. */
   readonly residentBytes: () => number
+  /** Bytes of the buffers that the process has, dead ones too. */
+  readonly bufferBytes: () => number
   /** Lets go of what is kept for reuse, and collects garbage. Takes a while. */
   readonly relieve: () => void
   /** It has; with what was occupied before and after. */
@@ -36,6 +39,8 @@ export class Pressure {
   #memoryMs = 0
   #relievedMs = Number.NEGATIVE_INFINITY
   #relieveMs: number = limits.memoryRelieveMs
+  /** Bytes of buffers that were left the last time. */
+  #bufferBytes = 0
 
   constructor(options: PressureOptions) {
     this.#options = options
@@ -86,21 +91,28 @@ export class Pressure {
   }
 
   #weigh(nowMs: number): void {
-    const { shares, residentBytes, relieve, relieved } = this.#options
+    const { shares, residentBytes, bufferBytes, relieve, relieved } = this.#options
     const { whole } = shares
     const before = residentBytes()
     const left = this.#memoryBytes * limits.memoryShareMax - before
     const more = Math.max(left / limits.memoryPerByte, 0)
     shares.lower(Math.max(whole.bytes + more, limits.memoryInflightBytesMin))
     if (left > 0) this.#relieveMs = limits.memoryRelieveMs
-    if (left > 0 || nowMs - this.#relievedMs < this.#relieveMs) return
+    if (left > 0 || nowMs - this.#relievedMs < this.#pauseMs()) return
     relieve()
     this.#relievedMs = nowMs
+    this.#bufferBytes = bufferBytes()
     const after = residentBytes()
     relieved(before, after)
     // What is not garbage stays, however often it is looked for; and looking takes a while.
     const isOfUse = after < before * (1 - limits.memoryRelievedShareMin)
     const longerMs = Math.min(this.#relieveMs * 2, limits.memoryRelieveMsMax)
     this.#relieveMs = isOfUse ? limits.memoryRelieveMs : longerMs
+  }
+
+  /** Milliseconds from one try to the next. */
+  #pauseMs(): number {
+    const more = this.#options.bufferBytes() - this.#bufferBytes
+    return more > this.#memoryBytes * limits.memoryBuffersShareMax ? limits.memoryBuffersMs : this.#relieveMs
   }
 }

@@ -15,6 +15,9 @@ class World {
   measured = 0
   /** The share of what is resident that letting go frees. */
   freed = 0
+  buffers = 20 * MiB
+  /** What buffers come to when memory was let go. */
+  buffersLeft = 20 * MiB
   nowMs = 1_000
   readonly pressure = new Pressure({
     shares: this.shares,
@@ -23,8 +26,10 @@ class World {
       this.measured++
       return this.resident
     },
+    bufferBytes: () => this.buffers,
     relieve: () => {
       this.relieved++
+      this.buffers = this.buffersLeft
       this.resident *= 1 - this.freed
     },
     relieved: (before, after) => {
@@ -99,6 +104,27 @@ test('above the mark memory is let go, not more often than every two seconds', (
   assert.equal(world.relieved, 1)
   world.late(0, 10)
   assert.equal(world.relieved, 1)
+})
+
+test('above the mark dead buffers that pile up are let go five times a second; those that stay do not count again', () => {
+  const world = new World()
+  world.resident = 900 * MiB
+  const relievedIn = (milliseconds: number, bytesEach: number): number => {
+    const before = world.relieved
+    for (let i = 0; i < milliseconds / limits.lagCheckMs; i++) {
+      world.buffers += bytesEach
+      world.late(0, 1)
+    }
+    return world.relieved - before
+  }
+  relievedIn(100, 0)
+  assert.equal(relievedIn(1_000, 40 * MiB), 5)
+  world.buffersLeft = 100 * MiB
+  world.buffers = 300 * MiB
+  assert.equal(relievedIn(300, 0), 1)
+  assert.equal(relievedIn(1_500, 0), 0, 'they live')
+  world.resident = 500 * MiB
+  assert.equal(relievedIn(1_000, 40 * MiB), 0, 'there is enough')
 })
 
 test('what was occupied is measured once at each look, and once more when memory was let go; both are told', () => {
