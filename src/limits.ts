@@ -326,8 +326,6 @@ export const limits = {
   kafkaFetchWaitMs: 250,
 
   // ---- admin ------------------------------------------------------------------------------------------------
-  /** Bytes of a request body on the admin port, which needs none. Over it: 413. */
-  adminBodyBytesMax: 1 * KiB,
   /** Open connections on the admin port. Further ones are closed at once. */
   adminConnectionsMax: 100,
   /** Milliseconds in which `inspect --ledger` must have read the metrics, and bytes that they may have. */

@@ -2,13 +2,13 @@
  * The operator's port: `/metrics`, `/healthz`, `/readyz`, and `/` with what is running. It reads and changes nothing,
  * and is never on the data path; bodies are not taken at all.
  */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import Fastify, { type FastifyInstance } from 'fastify'
 import { limits } from '../limits.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Exposition } from '../telemetry/metrics.ts'
 import { version } from '../telemetry/version.ts'
-import { listenError } from '../transport/listen-error.ts'
+import { listenOn } from '../transport/listen.ts'
 
 export interface Readiness {
   readonly ok: boolean
@@ -40,52 +40,79 @@ export interface Admin {
 
 const plain = 'text/plain; charset=utf-8'
 
+interface Page {
+  readonly status: number
+  readonly type: string
+  readonly text: string
+}
+
 export function createAdmin(options: AdminOptions): Admin {
-  const server = Fastify({
-    bodyLimit: limits.adminBodyBytesMax,
-    requestTimeout: limits.requestMsMax,
-    keepAliveTimeout: limits.idleMsMax,
-    http: { maxHeaderSize: limits.headerBytesMax, headersTimeout: limits.headersMsMax },
-    forceCloseConnections: true,
-    return503OnClosing: false,
-  })
-  server.server.maxConnections = limits.adminConnectionsMax
-  serve(server, options)
-  let address: AddressInfo | undefined
+  const servers: Server[] = []
+  const { host, port } = options
   return {
-    async listen() {
-      const { host, port } = options
-      try {
-        await server.listen({ host, port })
-      } catch (error) {
-        throw listenError(error as NodeJS.ErrnoException, host, port, 'admin')
-      }
-      const bound = server.server.address()
-      address = typeof bound === 'object' && bound !== null ? bound : undefined
+    listen: async () => {
+      const made = (server: Server): unknown => servers.push(server)
+      await listenOn({ host, port, block: 'admin' }, () => serve(options), made)
     },
-    close: () => server.close(),
+    close: async () => {
+      const open = servers.filter((server) => server.listening)
+      const closed = open.map((server) => new Promise((resolve) => server.close(resolve)))
+      for (const server of open) server.closeAllConnections()
+      await Promise.all(closed)
+    },
     get address() {
-      return address
+      const bound = servers[0]?.address()
+      return typeof bound === 'object' && bound !== null ? bound : undefined
     },
   }
 }
 
-function serve(server: FastifyInstance, { exposition, ready, status, log }: AdminOptions): void {
-  server.get('/metrics', async (_request, reply) => {
+function serve(options: AdminOptions): Server {
+  const server = createServer(
+    {
+      requestTimeout: limits.requestMsMax,
+      keepAliveTimeout: limits.idleMsMax,
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersMsMax,
+    },
+    (request, response) => void answer(request, response, options),
+  )
+  server.maxConnections = limits.adminConnectionsMax
+  return server
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: AdminOptions,
+): Promise<void> {
+  const { status, type, text } = await pageOf(request, options).catch((error: unknown): Page => {
+    options.log.error({ err: error, path: shown(request) }, 'the admin port failed to answer')
+    return { status: 500, type: plain, text: 'internal error\n' }
+  })
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(text),
+    ...(hasBody(request) ? { connection: 'close' } : {}),
+  })
+  response.end(request.method === 'HEAD' ? '' : text)
+}
+
+const pages: Readonly<
+  Record<string, (options: AdminOptions, request: IncomingMessage) => Page | Promise<Page>>
+> = {
+  '/metrics': async ({ exposition }) => {
     const { text, contentType } = await exposition()
-    return reply.header('content-type', contentType).send(text)
-  })
+    return { status: 200, type: contentType, text }
+  },
   // That this is answered says all: the process lives and its event loop turns.
-  server.get('/healthz', (_request, reply) => reply.type(plain).send('ok\n'))
-  server.get('/readyz', (_request, reply) => {
+  '/healthz': () => ({ status: 200, type: plain, text: 'ok\n' }),
+  '/readyz': ({ ready }) => {
     const { ok, reasons } = ready()
-    if (ok) return reply.type(plain).send('ok\n')
-    return reply
-      .code(503)
-      .type(plain)
-      .send(`${reasons.join('\n')}\n`)
-  })
-  server.get('/', (request, reply) => {
+    if (ok) return { status: 200, type: plain, text: 'ok\n' }
+    return { status: 503, type: plain, text: `${reasons.join('\n')}\n` }
+  },
+  '/': ({ ready, status }, { headers }) => {
     const { ok, reasons } = ready()
     const facts = {
       version,
@@ -95,25 +122,31 @@ function serve(server: FastifyInstance, { exposition, ready, status, log }: Admi
       ...(ok ? {} : { reasons }),
       ...status(),
     }
-    if (request.headers.accept?.includes('application/json')) return reply.send(facts)
+    if (headers.accept?.includes('application/json')) {
+      return { status: 200, type: 'application/json; charset=utf-8', text: JSON.stringify(facts) }
+    }
     const lines = Object.entries(facts).map(
       ([key, value]) => `${key}: ${typeof value === 'object' ? JSON.stringify(value) : value}`,
     )
-    return reply.type(plain).send(`guidepost\n\n${lines.join('\n')}\n\n/metrics /healthz /readyz\n`)
-  })
-  server.setNotFoundHandler((request, reply) =>
-    reply
-      .code(404)
-      .type(plain)
-      .send(`There is no ${request.method} ${request.url.slice(0, 100)} here: /metrics /healthz /readyz /\n`),
-  )
-  server.setErrorHandler((error: Error & { readonly statusCode?: number }, request, reply) => {
-    const code = error.statusCode ?? 500
-    if (code >= 500)
-      log.error({ err: error, path: request.url.slice(0, 100) }, 'the admin port failed to answer')
-    return reply
-      .code(code)
-      .type(plain)
-      .send(code >= 500 ? 'internal error\n' : `${error.message}\n`)
-  })
+    const text = `guidepost\n\n${lines.join('\n')}\n\n/metrics /healthz /readyz\n`
+    return { status: 200, type: plain, text }
+  },
+}
+
+async function pageOf(request: IncomingMessage, options: AdminOptions): Promise<Page> {
+  const path = shown(request).split('?', 1)[0]!
+  const isAsked = request.method === 'GET' || request.method === 'HEAD'
+  if (isAsked && Object.hasOwn(pages, path)) return await pages[path]!(options, request)
+  const text = `There is no ${request.method} ${shown(request)} here: /metrics /healthz /readyz /\n`
+  return { status: 404, type: plain, text }
+}
+
+/** One that is not read: its connection ends with the answer. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined
+}
+
+/** As much of the request's target as an answer or a line of the log has room for. */
+function shown({ url = '' }: IncomingMessage): string {
+  return url.slice(0, 100)
 }

@@ -3,8 +3,7 @@
  * under `/t/<guid>/` too. Bodies are handed over as streams: nothing is read before the receiver admits the request.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Socket } from 'node:net'
 import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Link, Shares } from '../route/shares.ts'
@@ -12,7 +11,8 @@ import type { Sender } from '../stamp/guid-rules.ts'
 import { type Answer, answerFor } from './answer.ts'
 import { continues } from './body.ts'
 import type { CorsPolicy } from './cors.ts'
-import { listenError } from './listen-error.ts'
+import { HttpPaths } from './http-paths.ts'
+import { listenOn } from './listen.ts'
 
 /** One request as a receiver sees it. */
 export interface HttpRequest extends Sender {
@@ -91,7 +91,7 @@ let connections = 0
 
 export class HttpListener {
   readonly #options: HttpListenerOptions
-  readonly #fastify: FastifyInstance
+  readonly #paths: HttpPaths<HttpRoute>
   /** One, or two where `localhost` has an IPv6 address as well. */
   readonly #servers: Server[] = []
   readonly #sockets = new Set<KnownSocket>()
@@ -99,44 +99,19 @@ export class HttpListener {
 
   constructor(options: HttpListenerOptions) {
     this.#options = options
-    this.#fastify = Fastify({
-      serverFactory: (handler) => {
-        const server = serve(handler, options)
-        server.on('connection', (socket: Socket) => this.#keep(socket))
-        this.#servers.push(server)
-        return server
-      },
-      logger: false,
-      exposeHeadRoutes: false,
-      return503OnClosing: false,
-      forceCloseConnections: 'idle',
-      clientErrorHandler: (error, socket) => refuseBroken(error, socket as KnownSocket, options),
-      frameworkErrors: (_error, request, reply) => this.#refusePath(request.raw, reply.raw),
-      // Bounded by the header block; a guid that is too long is refused as any other that is none.
-      routerOptions: { ignoreTrailingSlash: true, maxParamLength: limits.headerBytesMax },
-    })
-    for (const route of options.routes) this.#add(route)
-    this.#fastify.setNotFoundHandler({}, (request, reply) => {
-      reply.hijack()
-      this.#refusePath(request.raw, reply.raw)
-    })
-    this.#fastify.setErrorHandler((error, _request, reply) => {
-      reply.hijack()
-      options.failed(error)
-      const failure = permanent('GP_INTERNAL', 'the gateway failed; see its log')
-      this.#reply(reply.raw, answerFor(failure))
-    })
+    this.#paths = new HttpPaths(options.routes)
   }
 
   /** Begins to listen; the port that was got. Rejects with GP_PORT_TAKEN, or GP_CONFIG when the host cannot be used. */
-  async listen(): Promise<number> {
-    const { host, port, block } = this.#options
-    try {
-      await this.#fastify.listen({ host, port })
-    } catch (error) {
-      throw listenError(error as NodeJS.ErrnoException, host, port, block)
-    }
-    return (this.#servers[0]!.address() as AddressInfo).port
+  listen(): Promise<number> {
+    return listenOn(
+      this.#options,
+      () => serve((request, response) => this.#take(request, response), this.#options),
+      (server) => {
+        server.on('connection', (socket: Socket) => this.#keep(socket))
+        this.#servers.push(server)
+      },
+    )
   }
 
   /** Applies to connections and requests from now on. */
@@ -154,11 +129,13 @@ export class HttpListener {
    */
   async drain(): Promise<void> {
     this.#draining = true
-    const closed = this.#fastify.close()
+    const closed = this.#servers.map(
+      (server) => server.listening && new Promise((resolve) => server.close(resolve)),
+    )
     for (const socket of this.#sockets) {
       if ((socket[connectionKey]?.requests ?? 0) === 0) socket.destroy()
     }
-    await closed
+    await Promise.all(closed)
   }
 
   /** Cuts what is left. */
@@ -171,18 +148,11 @@ export class HttpListener {
     socket.on('close', () => this.#sockets.delete(socket))
   }
 
-  /** Everything happens before the framework looks at the body or its type: both are the receivers'. */
-  #add(route: HttpRoute): void {
-    for (const path of [route.path, `/t/:guid${route.path}`]) {
-      const onRequest = (
-        request: FastifyRequest<{ Params: { guid?: string } }>,
-        reply: FastifyReply,
-      ): void => {
-        reply.hijack()
-        void this.#serve(route, request.raw, reply.raw, request.params.guid)
-      }
-      this.#fastify.all<{ Params: { guid?: string } }>(path, { onRequest }, () => undefined)
-    }
+  /** Nothing here looks at the body or its type: both are the receivers'. */
+  #take(request: IncomingMessage, response: ServerResponse): void {
+    const found = this.#paths.find(request.url ?? '')
+    if (found === undefined) this.#refusePath(request, response)
+    else void this.#serve(found.route, request, response, found.guid)
   }
 
   async #serve(
@@ -307,6 +277,7 @@ function serve(
   // Without it, workers that are all full would hand a connection to each other for ever.
   server.dropMaxConnection = true
   server.on('drop', () => options.refused('connections'))
+  server.on('clientError', (error, socket) => refuseBroken(error, socket as KnownSocket, options))
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     continues.set(request, () => response.writeContinue())
     handler(request, response)
