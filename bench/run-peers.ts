@@ -16,7 +16,7 @@
  *
  * Exits 1 when a case failed.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { allCases, chooseCases } from './cases.ts'
@@ -58,6 +58,7 @@ function readArguments() {
 }
 
 function draw(chosen: readonly Case[], results: readonly CaseResult[], folder: string): void {
+  mkdirSync(folder, { recursive: true })
   for (const { name, svg } of chartsOf(chosen, results)) {
     const file = path.join(folder, `${name}.svg`)
     writeFileSync(file, svg)

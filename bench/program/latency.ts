@@ -19,8 +19,9 @@ import { type Measured, measureWork, type Work } from './work.ts'
 import { writeWork } from './write-work.ts'
 
 const capacityShare = 0.5
-/** Enough for half of a capacity while a second of it is held up. */
+/** Enough for half of a capacity while a second of it is held up; and no more spans than one sender may have in flight. */
 const pacedInFlight = 256
+const pacedSpansMax = 100_000
 const closedInFlight = 32
 const grpcConnections = 4
 /** A paced load at which the program idles may never come to the CPU time of a whole warm-up. */
@@ -33,7 +34,7 @@ interface Pair {
 
 function spanPair(spans: number): Pair {
   const work = (inFlight: number): Work => shapedWork(spans, {}, { inFlight, connections: grpcConnections })
-  return { closed: work(closedInFlight), paced: work(pacedInFlight) }
+  return { closed: work(closedInFlight), paced: work(Math.min(pacedInFlight, pacedSpansMax / spans)) }
 }
 
 const pairs: readonly (readonly [string, Pair])[] = [
