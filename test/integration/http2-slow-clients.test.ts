@@ -8,6 +8,7 @@ import type { GrpcCall } from '../../src/transport/grpc/method.ts'
 import { preface } from '../../src/transport/http2/frames.ts'
 import { GrpcClient, listen } from '../support/grpc-fixture.ts'
 import {
+  ACK,
   callHeaders,
   END_HEADERS,
   END_STREAM,
@@ -129,4 +130,42 @@ test('a drain does not wait for a client that watches and never ends its side', 
   await until('it is drained', WAIT_MS, () => isDrained)
   assert.equal(listening.budget.bytes, 0)
   await client.closed()
+})
+
+test('who says nothing for long: without a call it is told to leave, with one it is asked, and cut when it is gone', async (context) => {
+  const idleMs = 300
+  const listening = await listen(undefined, { idleMs })
+  const watch = async (answersPings: boolean): Promise<RawSocket> => {
+    const client = await RawSocket.connect(listening.port)
+    context.after(() => client.close())
+    client.write(
+      frame(
+        Frame.HEADERS,
+        END_HEADERS,
+        1,
+        headerBlock({ ...callHeaders, ':path': '/grpc.health.v1.Health/Watch' }),
+      ),
+      frame(Frame.DATA, 0, 1, prefixed(Buffer.alloc(0))),
+    )
+    if (!answersPings) return client
+    client.socket.on('data', (chunk: Buffer) => {
+      // The gateway's pings come alone: length 8, type 6, no flags, no stream.
+      if (chunk.length >= 17 && chunk.readUIntBE(0, 3) === 8 && chunk[3] === Frame.PING && chunk[4] === 0)
+        client.write(frame(Frame.PING, ACK, 0, chunk.subarray(9, 17)))
+    })
+    return client
+  }
+  context.after(() => listening.stop())
+  const [callless, alive, gone] = [
+    await RawSocket.connect(listening.port),
+    await watch(true),
+    await watch(false),
+  ]
+  const startedMs = performance.now()
+  await callless.closed()
+  assert.ok(performance.now() - startedMs < limits.unreadMsMax, 'at once, not as one that is cut')
+  await gone.closed()
+  assert.ok(performance.now() - startedMs >= limits.unreadMsMax)
+  assert.equal(alive.isClosed, false, 'it was asked as often, and answered')
+  assert.deepEqual(listening.failed, [])
 })

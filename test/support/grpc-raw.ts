@@ -104,6 +104,7 @@ export const Frame = {
   CONTINUATION: 9,
 } as const
 
+export const ACK = 1
 export const END_STREAM = 1
 export const END_HEADERS = 4
 

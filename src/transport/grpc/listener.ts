@@ -2,9 +2,8 @@
  * The gRPC listener, on HTTP/2 of our own (docs/adr/0021-http2-of-our-own.md). It knows connections, streams and limits;
  * what a message means is the receivers'. Plain text only (h2c, by prior knowledge).
  */
-import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { GuidepostError, permanent, reasonOf, retryable } from '../../errors.ts'
 import { limits } from '../../limits.ts'
 import type { Shares } from '../../route/shares.ts'
@@ -14,7 +13,7 @@ import type { ConnectionHandler } from '../http2/connection-handler.ts'
 import type { RequestHead } from '../http2/head.ts'
 import { encodeHeaders } from '../http2/hpack.ts'
 import type { Http2Stream } from '../http2/stream.ts'
-import { listenError } from '../listen-error.ts'
+import { listenOn } from '../listen.ts'
 import { callBytes, codingOf, headTooLarge, type NotGrpc, notGrpcAnswer, timeoutMsOf } from './call-start.ts'
 import { type CallHost, type Connection, type Exchange, endWithError } from './exchange.ts'
 import { healthMethods } from './health.ts'
@@ -31,6 +30,8 @@ export interface GrpcListenerOptions extends GrpcServices {
   readonly guid: string | undefined
   readonly connections: number
   readonly requestMs: number
+  /** Milliseconds after which a connection that says nothing is asked, or told to leave; unless said, `limits.idleMsMax`. */
+  readonly idleMs?: number
   /** Bytes of a message, as it comes and inflated. */
   readonly messageBytes: number
   readonly shares: Shares
@@ -81,13 +82,11 @@ export class GrpcListener {
 
   /** Begins to listen; the port that was got. Rejects with GP_PORT_TAKEN, or GP_CONFIG when the host cannot be used. */
   async listen(): Promise<number> {
-    const { host, block } = this.#options
-    let { port } = this.#options
-    try {
-      for (const address of await addressesOf(host)) port = await this.#listen(address, port)
-    } catch (error) {
-      throw listenError(error as NodeJS.ErrnoException, host, port, block)
-    }
+    const port = await listenOn(
+      this.#options,
+      () => this.#server(),
+      (server) => this.#servers.push(server),
+    )
     this.#check = setInterval(() => this.#look(), limits.grpcCheckMs).unref()
     return port
   }
@@ -111,8 +110,9 @@ export class GrpcListener {
    */
   async drain(): Promise<void> {
     this.#draining = true
-    const closed = Promise.all(this.#servers.map((server) => once(server, 'close')))
-    for (const server of this.#servers) server.close()
+    const servers = this.#servers.filter((server) => server.listening)
+    const closed = Promise.all(servers.map((server) => once(server, 'close')))
+    for (const server of servers) server.close()
     for (const connection of this.#connected) connection.leave()
     for (const call of this.#calls) call.drain()
     if (this.#calls.size > 0) await this.#idle.promise
@@ -129,7 +129,7 @@ export class GrpcListener {
     for (const { socket } of this.#connected) socket.destroy()
   }
 
-  async #listen(host: string, port: number): Promise<number> {
+  #server(): Server {
     const server: Server & { dropMaxConnection?: boolean } = createServer({ noDelay: true }, (socket) =>
       this.#begin(socket),
     )
@@ -137,10 +137,7 @@ export class GrpcListener {
     // Without it, workers that are all full would hand a connection to each other for ever.
     server.dropMaxConnection = true
     server.on('drop', () => this.#options.refused('connections'))
-    server.listen(port, host)
-    await once(server, 'listening')
-    this.#servers.push(server)
-    return (server.address() as AddressInfo).port
+    return server
   }
 
   #begin(socket: Socket): void {
@@ -161,7 +158,7 @@ export class GrpcListener {
     this.#connected.add(connected)
     if (this.#draining) connected.leave()
     // A callback of setTimeout would be told once.
-    socket.setTimeout(limits.idleMsMax)
+    socket.setTimeout(this.#options.idleMs ?? limits.idleMsMax)
     socket.on('timeout', () => this.#ask(connected))
   }
 
@@ -242,9 +239,3 @@ export class GrpcListener {
 }
 
 const SHOWN_PATH = 200
-
-/** `localhost` means each of its addresses, as it does for HTTP. */
-async function addressesOf(host: string): Promise<readonly string[]> {
-  if (host !== 'localhost') return [host]
-  return (await lookup(host, { all: true })).map(({ address }) => address)
-}
