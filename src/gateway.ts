@@ -8,7 +8,7 @@ import type { BusConfig, Config } from './config/config.ts'
 import { alone, type WorkerPlace } from './config/workers.ts'
 import { greet, tellListening } from './greeting.ts'
 import { limits } from './limits.ts'
-import { Listeners, type OpenPort, type Refusal } from './listeners.ts'
+import { Listeners, type OpenPort, prepareListeners, type Refusal } from './listeners.ts'
 import { Receivers, topicsOf } from './receivers/receivers.ts'
 import { Batcher } from './route/batcher.ts'
 import { Budget } from './route/budget.ts'
@@ -88,6 +88,7 @@ export class Gateway {
   /** Opens everything. Throws a coded error when an operator has to act; what was opened by then is closed again. */
   async start(): Promise<void> {
     const config = this.#config
+    prepareListeners(config)
     this.#bus = await this.#openBus(config)
     this.#metrics.setInflightBytes(() => this.#budget.bytes)
     this.#metrics.setReady(() => this.readiness().ok)

@@ -4,11 +4,8 @@
  * too old it looks for the one that npm brought along and goes on with that. `run` is started with the V8 flags that
  * pay for a program which lives long and moves large buffers.
  */
-import { spawn, spawnSync } from 'node:child_process'
 import { realpathSync } from 'node:fs'
 import module, { createRequire } from 'node:module'
-import { Socket } from 'node:net'
-import { constants } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath, URL } from 'node:url'
 
@@ -32,6 +29,9 @@ export const allocatorVariables = {
   MALLOC_TRIM_THRESHOLD_: String(64 * 1024 * 1024),
   MALLOC_TOP_PAD_: String(16 * 1024 * 1024),
 }
+
+/** For what most starts do not need; an old Node.js has no `process.getBuiltinModule`. */
+const require = createRequire(import.meta.url)
 
 /** Set for what the launcher starts, so that it never starts itself twice. */
 const guard = 'GUIDEPOST_LAUNCHER'
@@ -73,7 +73,8 @@ export function findBundledNode() {
   const platform = process.platform === 'win32' ? 'win' : process.platform
   const file = process.platform === 'win32' ? 'node.exe' : 'node'
   try {
-    const manifest = createRequire(import.meta.url).resolve(`node-${platform}-${process.arch}/package.json`)
+    const { spawnSync } = /** @type {typeof import('node:child_process')} */ (require('node:child_process'))
+    const manifest = require.resolve(`node-${platform}-${process.arch}/package.json`)
     const path = join(dirname(manifest), 'bin', file)
     const { status, stdout } = spawnSync(path, ['--version'], { encoding: 'utf8', env: {} })
     return status === 0 && isNewEnough(stdout.trim()) ? path : undefined
@@ -88,6 +89,8 @@ export function findBundledNode() {
  * @param {string[]} args
  */
 function runWith(node, args) {
+  const { spawn } = /** @type {typeof import('node:child_process')} */ (require('node:child_process'))
+  const { constants } = /** @type {typeof import('node:os')} */ (require('node:os'))
   const child = spawn(node, args, {
     stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
     env: { ...allocatorVariables, ...process.env, [guard]: 'child' },
@@ -108,6 +111,7 @@ function runWith(node, args) {
 
 /** Drains when the launcher was killed with a signal that it could not hand on; nobody else would end this process. */
 function followLauncher() {
+  const { Socket } = /** @type {typeof import('node:net')} */ (require('node:net'))
   const pipe = new Socket({ fd: lifeline, readable: true, writable: false })
   pipe.on('error', () => pipe.destroy())
   pipe.on('close', () => process.kill(process.pid, 'SIGTERM'))

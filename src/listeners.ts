@@ -9,6 +9,7 @@ import { GrpcListener } from './transport/grpc/listener.ts'
 import type { GrpcServices } from './transport/grpc/method.ts'
 import { HttpListener, type HttpRoute } from './transport/http.ts'
 import { UdpListener } from './transport/udp/listener.ts'
+import { startThread } from './transport/udp/thread.ts'
 import type { DropReason } from './transport/udp/words.ts'
 
 export interface Refusal {
@@ -86,6 +87,12 @@ const losses: Readonly<Record<DropReason | 'stopped', string | undefined>> = {
   stopped: 'the gateway stopped before they could be taken',
 }
 const keys = Object.keys(table) as readonly ListenerKey[]
+const udpKeys: readonly ListenerKey[] = ['jaegerCompact', 'jaegerBinary', 'zipkinCompact']
+
+/** Begins what takes a while and needs no receiver yet: of UDP the thread, which the bus can be opened beside. */
+export function prepareListeners({ listeners }: Config): void {
+  if (udpKeys.some((key) => listeners[key] !== undefined)) startThread()
+}
 
 export class Listeners {
   readonly #options: ListenersOptions

@@ -2,13 +2,14 @@
  * The operator's port: `/metrics`, `/healthz`, `/readyz`, and `/` with what is running. It reads and changes nothing,
  * and is never on the data path; bodies are not taken at all.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { limits } from '../limits.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Exposition } from '../telemetry/metrics.ts'
 import { version } from '../telemetry/version.ts'
 import { listenOn } from '../transport/listen.ts'
+import { createServer } from '../transport/node-http.ts'
 
 export interface Readiness {
   readonly ok: boolean

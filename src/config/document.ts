@@ -1,5 +1,6 @@
 /** A configuration file as YAML: its values, and where in the file each of them stands. */
-import { type ErrorCode, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml'
+import { createRequire } from 'node:module'
+import type { ErrorCode } from 'yaml'
 
 export interface Place {
   readonly line: number
@@ -21,7 +22,13 @@ export interface ConfigDocument {
   readonly locate: (path: readonly (string | number)[]) => Place
 }
 
+/** Only where there is a file: the parser is 72 modules. At once, as all that reads the configuration. */
+function loadParser(): typeof import('yaml') {
+  return createRequire(import.meta.url)('yaml')
+}
+
 export function parseConfig(text: string): ConfigDocument {
+  const { isMap, isNode, isScalar, LineCounter, parseDocument } = loadParser()
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' })
   const place = (offset: number): Place => {
@@ -42,7 +49,8 @@ export function parseConfig(text: string): ConfigDocument {
         if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset
         node = pair.value
       } else {
-        node = child(node, step)
+        node =
+          isNode(node) && 'get' in node && typeof node.get === 'function' ? node.get(step, true) : undefined
         if (!isNode(node)) break
         offset = node.range?.[0] ?? offset
       }
@@ -75,10 +83,6 @@ function explain(
     message: 'is no text to YAML, which takes the colon for that of a key',
     suggestion: `Write ${key}: '${quoted}', in quotes.`,
   }
-}
-
-function child(node: unknown, step: string | number): unknown {
-  return isNode(node) && 'get' in node && typeof node.get === 'function' ? node.get(step, true) : undefined
 }
 
 /** Resolving an alias may fail where parsing did not; that is the file's fault as well. */

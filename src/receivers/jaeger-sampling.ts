@@ -5,7 +5,6 @@
  * Sources: jaegertracing/jaeger v1.62.0, pkg/clientcfg/clientcfghttp/handler.go (paths, `service` exactly once);
  * jaegertracing/jaeger-idl, proto/api_v2/sampling.proto (SamplingStrategyParameters 1 serviceName).
  */
-import protobuf from 'protobufjs'
 import { GuidepostError, permanent } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
@@ -47,7 +46,7 @@ export function samplingService(strategies: Strategies, books: SamplingBooks): G
     admit: () => undefined,
     handle: async (call, message) => {
       const startedMs = performance.now()
-      const service = serviceOfMessage(message)
+      const service = await serviceOfMessage(message)
       if (service instanceof GuidepostError) {
         books.answered(statusOf(service), startedMs)
         return books.refuse(service, call.peer)
@@ -110,12 +109,14 @@ function baggage(path: string, books: SamplingBooks): HttpRoute {
 }
 
 /** Takes the message over. */
-function serviceOfMessage(message: Body): string | GuidepostError {
+async function serviceOfMessage(message: Body): Promise<string | GuidepostError> {
   try {
     if (message.bytes > limits.samplingRequestBytesMax) {
       const text = `the question has ${message.bytes} bytes; at most ${limits.samplingRequestBytesMax}`
       return permanent('GP_BODY_TOO_LARGE', text)
     }
+    // With the first question: few clients ask by gRPC.
+    const { default: protobuf } = await import('protobufjs')
     const reader = protobuf.Reader.create(Buffer.concat(message.chunks))
     let service = ''
     while (reader.pos < reader.len) {

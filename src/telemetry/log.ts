@@ -2,8 +2,8 @@
  * The program's log: JSON lines, or readable ones on a terminal. Lines that would repeat are throttled, so that a
  * sender's mistake at a thousand requests a second does not become a thousand lines a second.
  */
+import { createRequire } from 'node:module'
 import pino from 'pino'
-import pretty from 'pino-pretty'
 import { limits } from '../limits.ts'
 
 /** The part of the configuration that this needs (`logging:`). */
@@ -32,7 +32,7 @@ export function createLogger(options: LoggingOptions, stream?: LogStream): Logge
   if (options.format === 'json' || (options.format === 'auto' && !isTerminal)) {
     return pino(settings, stream ?? pino.destination({ dest: 1, sync: true }))
   }
-  const lines = pretty({
+  const lines = loadPretty()({
     destination: stream ?? 1,
     sync: true,
     colorize: isTerminal && !process.env['NO_COLOR'],
@@ -40,6 +40,11 @@ export function createLogger(options: LoggingOptions, stream?: LogStream): Logge
     translateTime: 'SYS:HH:MM:ss.l',
   })
   return pino(settings, lines)
+}
+
+/** Only where somebody reads the log as it is: 30 modules. At once, since the first line may be the last. */
+function loadPretty(): typeof import('pino-pretty') {
+  return createRequire(import.meta.url)('pino-pretty')
 }
 
 interface Quiet {

@@ -2,7 +2,7 @@
  * The HTTP/1.1 listener. It knows sockets, limits and paths; what a body means is the receivers'. Every route is reachable
  * under `/t/<guid>/` too. Bodies are handed over as streams: nothing is read before the receiver admits the request.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
@@ -13,6 +13,7 @@ import { continues } from './body.ts'
 import type { CorsPolicy } from './cors.ts'
 import { HttpPaths } from './http-paths.ts'
 import { listenOn } from './listen.ts'
+import { createServer } from './node-http.ts'
 
 /** One request as a receiver sees it. */
 export interface HttpRequest extends Sender {

@@ -168,6 +168,20 @@ test(
   },
 )
 
+test('each process collects its whole heap once, a while after its start', options, async (context) => {
+  const directory = await temporaryDirectory(context)
+  const through = ['sh', '-c', 'exec "$0" --trace-gc "$@"']
+  const program = await startWorkers({ broker: broker.address, directory, through })
+  context.after(() => program.kill())
+  // What V8 says, its process first, of a collection that was asked for.
+  const line = /^\[(\d+):.*Mark-Compact.*testing;/
+  const asked = () => program.logs.flatMap(({ msg = '' }) => line.exec(msg)?.slice(1).map(Number) ?? [])
+  const pids = [program.pid, ...(await workersOf(program)).map(({ pid }) => pid)]
+  await until('each has', 60_000, () => pids.every((pid) => asked().includes(pid)))
+  assert.deepEqual(asked().toSorted(), pids.toSorted())
+  assert.equal(await program.stop(), 0)
+})
+
 test('what stops the start is told once, exit 1', options, async (context) => {
   const directory = await temporaryDirectory(context)
   const taken = createServer().listen(0, '127.0.0.1')

@@ -41,6 +41,14 @@ interface Entry {
 
 let current: ReaderThread | undefined
 
+/**
+ * Starts the thread ahead of its first port, beside what else is to be done until then. It keeps no process alive before it
+ * has a port.
+ */
+export function startThread(): void {
+  current ??= new ReaderThread()
+}
+
 /** Opens a port in the thread, which is started when there is none. */
 export function openInThread(start: PortStart, events: PortEvents): ThreadPort {
   current ??= new ReaderThread()
@@ -73,10 +81,13 @@ class ReaderThread {
       this.#fault = error
     })
     this.#worker.on('exit', (code) => this.#onExit(code))
+    // Last: whoever listens to its messages waits for them.
+    this.#worker.unref()
   }
 
   open(start: PortStart, events: PortEvents): ThreadPort {
     const number = ++this.#numbers
+    this.#worker.ref()
     const opening = Promise.withResolvers<OpenedPort>()
     this.#entries.set(number, { port: start.port, events, opening, isOpen: false })
     this.#send(number, { kind: 'open', start })

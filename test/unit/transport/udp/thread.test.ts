@@ -1,8 +1,10 @@
 /** What several ports have of one thread. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import test, { type TestContext } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import type { UdpListenerOptions } from '../../../../src/transport/udp/listener.ts'
+import { startThread } from '../../../../src/transport/udp/thread.ts'
 import { listenUdp, sendEach } from '../../../support/udp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -112,4 +114,25 @@ test('a drain ends when the thread dies in it, and what it had read is handed on
   assert.deepEqual(seen, ['one', 'two'])
   assert.equal(dropped.size, 0)
   assert.ok(failed.length <= 1)
+})
+
+test('a thread that is started ahead reads the first port, and ends with it', async (t) => {
+  const { started, ended } = noteThreads(t)
+  startThread()
+  startThread()
+  await until('it is started', WAIT_MS, () => started.length > 0)
+  const port = await open(t)
+  await comes(port, 'read')
+  port.listener.destroy()
+  await until('it ended', WAIT_MS, () => ended.length === 1)
+  assert.equal(started.length, 1)
+})
+
+test('a thread that never gets a port keeps no process alive', () => {
+  const url = new URL('../../../../src/transport/udp/thread.ts', import.meta.url).href
+  const text = `import { startThread } from '${url}'; startThread()`
+  const { status, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', text], {
+    timeout: 60_000,
+  })
+  assert.deepEqual([status, signal], [0, null])
 })
