@@ -52,7 +52,8 @@ interface PartitionQueue {
 
 export class PartitionLane {
   readonly #settings: LaneSettings
-  readonly #queues = new Map<string, PartitionQueue>()
+  /** By topic, then by partition. */
+  readonly #queues = new Map<string, PartitionQueue[]>()
   /** Queues that hold records, in the order in which they are served. */
   #ready: PartitionQueue[] = []
   #inFlight: PendingRecord[] = []
@@ -85,18 +86,23 @@ export class PartitionLane {
       pending.settle(retryable('GP_BUS_UNAVAILABLE', this.#reason))
       return
     }
-    const key = `${topic}:${partition}`
-    let queue = this.#queues.get(key)
-    if (queue === undefined) {
-      queue = { topic, partition, records: [], offset: -1n, producer: undefined }
-      this.#queues.set(key, queue)
-    }
+    const queue = this.#queueOf(topic, partition)
     queue.records.push(pending)
     if (queue.records.length === 1) this.#ready.push(queue)
     if (this.#running) return
     this.#running = true
     // Starting a moment later lets the records of one call, and of calls made together, travel together.
     queueMicrotask(() => void this.#run())
+  }
+
+  #queueOf(topic: string, partition: number): PartitionQueue {
+    let queues = this.#queues.get(topic)
+    if (queues === undefined) {
+      queues = []
+      this.#queues.set(topic, queues)
+    }
+    queues[partition] ??= { topic, partition, records: [], offset: -1n, producer: undefined }
+    return queues[partition]
   }
 
   /** Settles when nothing is queued or under way. */

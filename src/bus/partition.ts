@@ -30,13 +30,36 @@ export function murmur2(key: Uint8Array): number {
   return hash ^ (hash >>> 15)
 }
 
+/** The same of a text's UTF-8. Keys are mostly short and ASCII: of those no bytes are made. */
+function murmur2OfText(text: string): number {
+  const { length } = text
+  let hash = seed ^ length
+  let word = 0
+  let all = 0
+  for (let at = 0; at < length; at++) {
+    const code = text.charCodeAt(at)
+    all |= code
+    word |= code << ((at & 3) << 3)
+    if ((at & 3) < 3) continue
+    word = Math.imul(word, multiplier)
+    word ^= word >>> 24
+    hash = Math.imul(hash, multiplier) ^ Math.imul(word, multiplier)
+    word = 0
+  }
+  if (all > 0x7f) return murmur2(Buffer.from(text))
+  if ((length & 3) > 0) hash = Math.imul(hash ^ word, multiplier)
+  hash ^= hash >>> 13
+  hash = Math.imul(hash, multiplier)
+  return hash ^ (hash >>> 15)
+}
+
 /**
  * The partition of a record with this key. With `spread` 1 it is the one that Java's default partitioner picks. With
  * more, a guid's records lie in `spread` neighbouring partitions, and those of one `sender` (a number of 0 or more)
  * always in the same one.
  */
-export function partitionOf(key: Uint8Array, sender: number, spread: number, partitions: number): number {
-  const hash = murmur2(key) & 0x7fffffff
+export function partitionOf(key: string, sender: number, spread: number, partitions: number): number {
+  const hash = murmur2OfText(key) & 0x7fffffff
   const shift = spread > 1 ? sender % Math.min(spread, partitions) : 0
   return (hash + shift) % partitions
 }

@@ -19,7 +19,7 @@ import type { Logger } from '../telemetry/log.ts'
 import { BoundedClient } from './bounded-client.ts'
 import type { AppendOptions, AppendOutcome, Bus, BusHealth, BusRecord, Topic } from './bus.ts'
 import { partitionOf } from './partition.ts'
-import { PartitionLane } from './partition-lane.ts'
+import { PartitionLane, type PendingRecord } from './partition-lane.ts'
 import { ClientError, type PartitionClient, type TopicFacts } from './partition-producer.ts'
 import { type Checked, checkTopics, describeRisk } from './topics.ts'
 
@@ -33,6 +33,37 @@ export interface PartitionedBusOptions {
   readonly startMsMax?: number
   /** Told at each change between up and down. */
   readonly onEvent?: (health: BusHealth) => void
+}
+
+/** One call of `append`. */
+interface Call {
+  readonly outcomes: AppendOutcome[]
+  readonly failed: ((record: BusRecord) => void) | undefined
+  readonly resolve: (outcomes: AppendOutcome[]) => void
+  /** Records whose fate is not known. */
+  waiting: number
+}
+
+/** A record of a call. Not a closure: a call may have thousands, which wait long enough for each object to be dear. */
+class WaitingRecord implements PendingRecord {
+  readonly record: BusRecord
+  readonly deadlineMs: number
+  readonly #call: Call
+  readonly #index: number
+
+  constructor(record: BusRecord, deadlineMs: number, call: Call, index: number) {
+    this.record = record
+    this.deadlineMs = deadlineMs
+    this.#call = call
+    this.#index = index
+  }
+
+  settle(outcome: AppendOutcome): void {
+    const call = this.#call
+    call.outcomes[this.#index] = outcome
+    if (outcome?.canRetry === true) call.failed?.(this.record)
+    if (--call.waiting === 0) call.resolve(call.outcomes)
+  }
 }
 
 const defaultTopics: readonly Topic[] = ['prometheus_metrics', 'dead_letters']
@@ -98,19 +129,14 @@ export class PartitionedBus implements Bus {
   append(records: readonly BusRecord[], options: AppendOptions = {}): Promise<AppendOutcome[]> {
     const outcomes = new Array<AppendOutcome>(records.length).fill(undefined)
     if (records.length === 0) return Promise.resolve(outcomes)
+    const { appendMs } = this.#config
+    const { failed, deadlineMs: askedMs = appendMs } = options
+    const deadlineMs = performance.now() + Math.min(askedMs, appendMs) - 2 * this.#tickMs
+    const bytesMax = this.recordBytesMax
     return new Promise((resolve) => {
-      let waiting = records.length
-      const { appendMs } = this.#config
-      const { failed, deadlineMs: askedMs = appendMs } = options
-      const deadlineMs = performance.now() + Math.min(askedMs, appendMs) - 2 * this.#tickMs
-      const bytesMax = this.recordBytesMax
-      for (const [index, record] of records.entries()) {
-        const settle = (outcome: AppendOutcome) => {
-          outcomes[index] = outcome
-          if (outcome?.canRetry === true) failed?.(record)
-          if (--waiting === 0) resolve(outcomes)
-        }
-        this.#place(record, bytesMax, deadlineMs, settle)
+      const call = { outcomes, failed, resolve, waiting: records.length }
+      for (let index = 0; index < records.length; index++) {
+        this.#place(new WaitingRecord(records[index]!, deadlineMs, call, index), bytesMax)
       }
     })
   }
@@ -138,35 +164,30 @@ export class PartitionedBus implements Bus {
     await within(limits.kafkaRetryMsMax, this.#watching)
   }
 
-  #place(
-    record: BusRecord,
-    bytesMax: number,
-    deadlineMs: number,
-    settle: (outcome: AppendOutcome) => void,
-  ): void {
-    const topic = record.topic
+  #place(waiting: WaitingRecord, bytesMax: number): void {
+    const { record } = waiting
+    const { topic } = record
     if (this.#stop.signal.aborted) {
-      settle(retryable('GP_BUS_UNAVAILABLE', this.#health.reason))
+      waiting.settle(retryable('GP_BUS_UNAVAILABLE', this.#health.reason))
     } else if (record.value.length > bytesMax) {
       const text = `a record of ${record.value.length} bytes is over the ${bytesMax} that Kafka is offered`
-      settle(permanent('GP_RECORD_TOO_LARGE', text))
+      waiting.settle(permanent('GP_RECORD_TOO_LARGE', text))
     } else if (!this.#topics.includes(topic)) {
-      settle(permanent('GP_BUS_REFUSED', `the topic ${topic} is not one of those opened at start`))
+      waiting.settle(permanent('GP_BUS_REFUSED', `the topic ${topic} is not one of those opened at start`))
     } else {
       const facts = this.#facts.get(topic)
       if (facts === undefined) {
-        settle(retryable('GP_BUS_UNAVAILABLE', this.#health.reason))
+        waiting.settle(retryable('GP_BUS_UNAVAILABLE', this.#health.reason))
         return
       }
-      const key = Buffer.from(record.guid)
-      const partition = partitionOf(key, record.sender, this.#config.spread, facts.partitions)
+      const partition = partitionOf(record.guid, record.sender, this.#config.spread, facts.partitions)
       const reason = this.#unwritable.get(topic)?.get(partition)
       if (reason !== undefined) {
-        settle(retryable('GP_BUS_UNAVAILABLE', reason))
+        waiting.settle(retryable('GP_BUS_UNAVAILABLE', reason))
         return
       }
       const lane = this.#lanes[(this.#topics.indexOf(topic) + partition) % this.#lanes.length]!
-      lane.push(topic, partition, { record, deadlineMs, settle })
+      lane.push(topic, partition, waiting)
     }
   }
 

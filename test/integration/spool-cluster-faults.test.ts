@@ -57,7 +57,7 @@ async function withAdmin(work: (admin: Admin) => Promise<unknown>): Promise<void
 function guidOf(kind: string, partition: number): string {
   for (let number = 0; ; number++) {
     const guid = `${kind}-${number}`
-    if (partitionOf(Buffer.from(guid), 0, 1, 3) === partition) return guid
+    if (partitionOf(guid, 0, 1, 3) === partition) return guid
   }
 }
 
