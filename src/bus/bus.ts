@@ -47,8 +47,22 @@ export interface BusRecord {
   readonly sender: number
   /** Owned by the caller, who leaves it unchanged until `append` settles. Never empty. */
   readonly value: Buffer
+  /** For a record that makes its value when it is asked for it: the bytes of the value, and a copy of them to `target`. */
+  readonly valueBytes?: number
+  copyValue?(target: Buffer, targetAt: number): void
   /** Further headers, for dead letters only (`reason`, `topic`, `bytes`). */
   readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Bytes of the value of `record`, which need not be made for it. */
+export function valueBytesOf(record: BusRecord): number {
+  return record.valueBytes ?? record.value.length
+}
+
+/** Copies the value of `record` to `target`, which has room for it at `targetAt`. */
+export function copyValueOf(record: BusRecord, target: Buffer, targetAt: number): void {
+  if (record.copyValue === undefined) record.value.copy(target, targetAt)
+  else record.copyValue(target, targetAt)
 }
 
 /** `undefined`: durable. Otherwise why not; `GP_RECORD_TOO_LARGE` asks for a smaller record. */

@@ -16,7 +16,7 @@
  */
 import { type GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
-import type { BusRecord } from './bus.ts'
+import { type BusRecord, valueBytesOf } from './bus.ts'
 import { ClientError, type PartitionProducer } from './partition-producer.ts'
 
 /** A record with the place that wants to know its outcome. `settle` is called exactly once. */
@@ -189,7 +189,7 @@ export class PartitionLane {
     let count = 0
     let bytes = 0
     while (count < queue.records.length) {
-      bytes += queue.records[count]!.record.value.length + limits.kafkaRecordOverheadBytes
+      bytes += valueBytesOf(queue.records[count]!.record) + limits.kafkaRecordOverheadBytes
       if (count > 0 && bytes > bytesMax) break
       count++
     }
@@ -287,7 +287,7 @@ export class PartitionLane {
 
 function refusal(failure: ClientError, record: BusRecord): GuidepostError {
   if (failure.failure === 'too-large') {
-    const text = `Kafka's topic ${record.topic} does not take a record of ${record.value.length} bytes`
+    const text = `Kafka's topic ${record.topic} does not take a record of ${valueBytesOf(record)} bytes`
     return permanent('GP_RECORD_TOO_LARGE', text, failure)
   }
   return permanent(

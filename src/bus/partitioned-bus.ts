@@ -17,7 +17,15 @@ import { GuidepostError, permanent, retryable } from '../errors.ts'
 import { limits } from '../limits.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { BoundedClient } from './bounded-client.ts'
-import type { AppendOptions, AppendOutcome, Bus, BusHealth, BusRecord, Topic } from './bus.ts'
+import {
+  type AppendOptions,
+  type AppendOutcome,
+  type Bus,
+  type BusHealth,
+  type BusRecord,
+  type Topic,
+  valueBytesOf,
+} from './bus.ts'
 import { partitionOf } from './partition.ts'
 import { PartitionLane, type PendingRecord } from './partition-lane.ts'
 import { ClientError, type PartitionClient, type TopicFacts } from './partition-producer.ts'
@@ -169,8 +177,8 @@ export class PartitionedBus implements Bus {
     const { topic } = record
     if (this.#stop.signal.aborted) {
       waiting.settle(retryable('GP_BUS_UNAVAILABLE', this.#health.reason))
-    } else if (record.value.length > bytesMax) {
-      const text = `a record of ${record.value.length} bytes is over the ${bytesMax} that Kafka is offered`
+    } else if (valueBytesOf(record) > bytesMax) {
+      const text = `a record of ${valueBytesOf(record)} bytes is over the ${bytesMax} that Kafka is offered`
       waiting.settle(permanent('GP_RECORD_TOO_LARGE', text))
     } else if (!this.#topics.includes(topic)) {
       waiting.settle(permanent('GP_BUS_REFUSED', `the topic ${topic} is not one of those opened at start`))

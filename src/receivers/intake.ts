@@ -4,7 +4,8 @@
  */
 import type { Bus, Encoding, Topic } from '../bus/bus.ts'
 import { type GuidepostError, permanent, reasonOf, retryable } from '../errors.ts'
-import type { Batcher, Destination, RecordSource } from '../route/batcher.ts'
+import type { Batcher, Destination } from '../route/batcher.ts'
+import type { RecordSource, RecordsTogether } from '../route/record-source.ts'
 import type { Claim, Link, Shares, Shortage } from '../route/shares.ts'
 import type { Submission } from '../route/submission.ts'
 import { type Guid, isGuid } from '../stamp/guid.ts'
@@ -186,19 +187,27 @@ export interface StampedSource extends RecordSource {
   readonly refused: readonly RefusedItems[]
 }
 
+interface KernelRecord {
+  readonly owner: Guid
+  readonly bytes: number
+  readonly items: number
+  /** Where it lies in the kernel's memory. */
+  readonly at: number
+}
+
 /** The stamped records while the kernel holds them. */
 export class KernelRecords implements StampedSource {
-  readonly records: readonly { readonly owner: Guid; readonly bytes: number; readonly items: number }[]
+  readonly records: readonly KernelRecord[]
   readonly refused: Stamped['refused']
   readonly #kernel: Kernel
 
   constructor(kernel: Kernel, stamped: Stamped) {
     this.#kernel = kernel
     this.refused = stamped.refused
-    const records: { owner: Guid; bytes: number; items: number }[] = []
+    const records: KernelRecord[] = []
     for (let i = 0; i < stamped.recordCount; i++) {
-      const { slot, bytes, items } = kernel.part(i)
-      records.push({ owner: stamped.guids[slot]!, bytes, items })
+      const { slot, bytes, items, at } = kernel.part(i)
+      records.push({ owner: stamped.guids[slot]!, bytes, items, at })
     }
     this.records = records
   }
@@ -206,4 +215,26 @@ export class KernelRecords implements StampedSource {
   copy(i: number, target: Buffer, targetAt: number): void {
     this.#kernel.copyPart(i, target, targetAt)
   }
+
+  /** Written one behind the other they are close to each other; those that were cut may lie elsewhere. */
+  get all(): RecordsTogether | undefined {
+    const { records } = this
+    const from = records[0]?.at ?? 0
+    let end = from
+    let between = 0
+    for (const { at, bytes } of records) {
+      if (at < end) return undefined
+      between += at - end
+      end = at + bytes
+    }
+    if (between > records.length * BETWEEN_BYTES_MAX) return undefined
+    return {
+      bytes: end - from,
+      at: (i) => records[i]!.at - from,
+      copy: (target) => this.#kernel.copyRange(from, end - from, target),
+    }
+  }
 }
+
+/** The kernel leaves room behind a record that it writes, for copies that go a little too far. */
+const BETWEEN_BYTES_MAX = 64

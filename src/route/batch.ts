@@ -1,9 +1,12 @@
 /**
- * A record in the making: items of one guid, from one request or from several that came within the linger.
+ * A record in the making: items of one guid, from one request or from several that came within the linger. It is what the
+ * bus gets, so that a record among thousands is one object. Its value lies in one piece or in several, one behind the
+ * other, in memory that it may share.
  */
-import type { Encoding } from '../bus/bus.ts'
+import type { BusRecord, Encoding, Topic } from '../bus/bus.ts'
 import type { GuidepostError } from '../errors.ts'
 import type { Cell } from '../telemetry/ledger.ts'
+import type { Arena } from './arena.ts'
 import type { Submission } from './submission.ts'
 
 /** Whose items they are. The stamp's `Guid` is one. */
@@ -19,46 +22,156 @@ export interface Owner {
   rejected(reason: string): Cell
 }
 
-export class Batch {
-  readonly owner: Owner
+/** Where a request's records go. */
+export interface Destination {
+  readonly topic: Topic
   readonly encoding: Encoding
-  readonly lane: number
+  /** True when records joined end to end are one valid message. */
+  readonly joins: boolean
+  /** Cuts a value into smaller ones of about `bytesMax`; one or none when it cannot be cut. */
+  cut(owner: Owner, value: Buffer, bytesMax: number): { value: Buffer; items: number }[]
+}
+
+/** Bytes of a value behind those of the batch's first piece. */
+export interface Piece {
+  readonly arena: Arena
+  readonly at: number
+  readonly bytes: number
+  next: Piece | undefined
+}
+
+/** Makes the ids of one process's records: a prefix that is drawn once, and a count. */
+export interface BatchIds {
+  readonly prefix: string
+  last: number
+}
+
+export class Batch implements BusRecord {
+  readonly destination: Destination
+  readonly owner: Owner
+  readonly sender: number
   readonly receivedAtMs: number
-  /** Taken from the pool; its first `bytes` bytes are the record's value. */
-  buffer: Buffer
-  bytes = 0
   items = 0
-  readonly #submissions: Submission[]
+  valueBytes = 0
+  /** The first piece; `firstBytes` bytes from `at` on. */
+  arena: Arena
+  readonly at: number
+  firstBytes = 0
+  more: Piece | undefined
+  /** What its owner has on the books for it, and the budget beside whole arenas. */
+  ownerBytes = 0
+  heldBytes = 0
+  #last: Piece | undefined
+  #value: Buffer | undefined
+  readonly #ids: BatchIds
+  readonly #number: number
+  readonly #first: Submission
+  #others: Submission[] | undefined
 
   /** For items of `first`, which `add` then puts in. */
   constructor(
+    destination: Destination,
     owner: Owner,
-    encoding: Encoding,
-    lane: number,
-    buffer: Buffer,
+    sender: number,
     receivedAtMs: number,
+    ids: BatchIds,
     first: Submission,
+    arena: Arena,
+    at: number,
   ) {
+    this.destination = destination
     this.owner = owner
-    this.encoding = encoding
-    this.lane = lane
-    this.buffer = buffer
+    this.sender = sender
     this.receivedAtMs = receivedAtMs
-    // Not pushed: a request of 100,000 guids makes as many batches, and most never get a second submission.
-    this.#submissions = [first]
+    this.#ids = ids
+    this.#number = ++ids.last
+    this.#first = first
+    this.arena = arena
+    this.at = at
     first.join()
   }
 
-  add(submission: Submission, bytes: number, items: number): void {
-    this.bytes += bytes
-    this.items += items
-    if (this.#submissions.at(-1) !== submission) {
-      submission.join()
-      this.#submissions.push(submission)
+  get topic(): Topic {
+    return this.destination.topic
+  }
+
+  get encoding(): Encoding {
+    return this.destination.encoding
+  }
+
+  get guid(): string {
+    return this.owner.text
+  }
+
+  get receiver(): string {
+    return this.owner.receiver
+  }
+
+  get batchId(): string {
+    return idOf(this.#ids, this.#number)
+  }
+
+  /** One piece, which is a copy when there are several. Only once nothing is added any more. */
+  get value(): Buffer {
+    this.#value ??= this.#makeValue()
+    return this.#value
+  }
+
+  copyValue(target: Buffer, targetAt: number): void {
+    this.arena.buffer.copy(target, targetAt, this.at, this.at + this.firstBytes)
+    let to = targetAt + this.firstBytes
+    for (let piece = this.more; piece !== undefined; piece = piece.next) {
+      piece.arena.buffer.copy(target, to, piece.at, piece.at + piece.bytes)
+      to += piece.bytes
     }
   }
 
-  settle(failure: GuidepostError | undefined): void {
-    for (const submission of this.#submissions) submission.leave(failure)
+  /** Notes bytes that are in its first piece. */
+  add(submission: Submission, bytes: number, items: number): void {
+    this.firstBytes += bytes
+    this.#count(submission, bytes, items)
   }
+
+  addPiece(submission: Submission, arena: Arena, at: number, bytes: number, items: number): void {
+    const piece = { arena, at, bytes, next: undefined }
+    if (this.#last === undefined) this.more = piece
+    else this.#last.next = piece
+    this.#last = piece
+    this.#count(submission, bytes, items)
+  }
+
+  /** The record without the batch, for what is made of it. */
+  plain(): BusRecord {
+    const { topic, guid, receiver, encoding, items, batchId, receivedAtMs, sender, value } = this
+    return { topic, guid, receiver, encoding, items, batchId, receivedAtMs, sender, value }
+  }
+
+  settle(failure: GuidepostError | undefined): void {
+    this.#first.leave(failure)
+    if (this.#others !== undefined) for (const submission of this.#others) submission.leave(failure)
+  }
+
+  #count(submission: Submission, bytes: number, items: number): void {
+    this.valueBytes += bytes
+    this.items += items
+    const last = this.#others === undefined ? this.#first : this.#others.at(-1)
+    if (last === submission) return
+    submission.join()
+    if (this.#others === undefined) this.#others = [submission]
+    else this.#others.push(submission)
+  }
+
+  #makeValue(): Buffer {
+    const { buffer } = this.arena
+    if (this.more === undefined) {
+      return this.firstBytes === buffer.length ? buffer : buffer.subarray(this.at, this.at + this.firstBytes)
+    }
+    const value = Buffer.allocUnsafe(this.valueBytes)
+    this.copyValue(value, 0)
+    return value
+  }
+}
+
+export function idOf({ prefix }: BatchIds, number: number): string {
+  return `${prefix}-${number}`
 }

@@ -8,31 +8,18 @@
  * boundaries; a single item that is still too large goes to the dead letters.
  */
 import { randomBytes } from 'node:crypto'
-import type { AppendOptions, AppendOutcome, Bus, BusRecord, Encoding, Topic } from '../bus/bus.ts'
+import type { AppendOptions, AppendOutcome, Bus, BusRecord } from '../bus/bus.ts'
 import { type GuidepostError, reasonOf, retryable } from '../errors.ts'
 import { KiB, limits } from '../limits.ts'
-import { Batch, type Owner } from './batch.ts'
+import { Arena } from './arena.ts'
+import { Batch, type BatchIds, type Destination, idOf, type Owner } from './batch.ts'
 import type { Budget } from './budget.ts'
 import type { BufferPool } from './pool.ts'
+import { hasCrowd, isOverShare, type RecordSource, type RecordsTogether } from './record-source.ts'
 import type { Shortage } from './shares.ts'
 import { Submission } from './submission.ts'
 
-/** The records of one request, still in the kernel's memory. */
-export interface RecordSource {
-  readonly records: readonly { readonly owner: Owner; readonly bytes: number; readonly items: number }[]
-  /** Copies record `i` into `target` at `targetAt`. */
-  copy(i: number, target: Buffer, targetAt: number): void
-}
-
-/** Where a request's records go. */
-export interface Destination {
-  readonly topic: Topic
-  readonly encoding: Encoding
-  /** True when records joined end to end are one valid message. */
-  readonly joins: boolean
-  /** Cuts a value into smaller ones of about `bytesMax`; one or none when it cannot be cut. */
-  cut(owner: Owner, value: Buffer, bytesMax: number): { value: Buffer; items: number }[]
-}
+export type { Destination } from './batch.ts'
 
 /** May change while it runs. */
 export interface BatcherLimits {
@@ -57,20 +44,24 @@ export interface BatcherOptions {
 
 /** Records of at least this size open a batch with room for a full one; smaller ones grow as they need. */
 const LARGE_BYTES = 64 * KiB
-/** Records of a request that brings at least so many get no room to grow: company is unlikely, and memory is dear. */
-const CROWD = 256
-
-interface Ready {
+/** One request on its way into batches. */
+interface Call {
   readonly destination: Destination
-  readonly batch: Batch
+  readonly open: Map<Owner, Batch>
+  readonly source: RecordSource
+  readonly lane: number
+  readonly receivedAtMs: number
+  readonly submission: Submission
+  /** The memory of a crowd. */
+  readonly arena: Arena | undefined
 }
 
 export class Batcher {
   readonly #options: BatcherOptions
   #limits: BatcherLimits
   /** By topic, encoding and lane, then by owner; the owner of a guid may be replaced, and then the older batch comes first. */
-  readonly #open = new Map<string, Map<Owner, Ready>>()
-  #ready: Ready[] = []
+  readonly #open = new Map<string, Map<Owner, Batch>>()
+  #ready: Batch[] = []
   #lingering: NodeJS.Timeout | undefined
   #flushing = false
   /** The next flush closes what is open. */
@@ -85,8 +76,7 @@ export class Batcher {
   #waitingBytes = 0
   #idle: (() => void)[] = []
   /** Unique for each record: a prefix of this process and a count. */
-  readonly #prefix = randomBytes(8).toString('hex')
-  #records = 0
+  readonly #ids: BatchIds = { prefix: randomBytes(8).toString('hex'), last: 0 }
   /** Records whose fate is to be durable in a spool; the bus keeps their books from there on. */
   readonly #spooled = new Set<BusRecord>()
   readonly #appendOptions: AppendOptions = { spooled: (record) => this.#spooled.add(record) }
@@ -126,8 +116,16 @@ export class Batcher {
     const submission = new Submission()
     const lane = this.#options.spread > 1 ? connection % this.#options.spread : 0
     const open = this.#openOf(destination, lane)
-    for (let i = 0; i < source.records.length; i++)
-      this.#add(destination, open, source, i, lane, receivedAtMs, submission)
+    const isCrowd = hasCrowd(source)
+    const all = isCrowd ? source.all : undefined
+    const arena = isCrowd ? this.#takeCrowd(source, all) : undefined
+    const call = { destination, open, source, lane, receivedAtMs, submission, arena }
+    let at = 0
+    for (let i = 0; i < source.records.length; i++) {
+      this.#add(call, i, all === undefined ? at : all.at(i))
+      at += source.records[i]!.bytes
+    }
+    if (arena !== undefined) this.#leave(arena, true)
     if (this.#ready.length > 0) this.#flushSoon()
     submission.leave(undefined)
     return submission
@@ -142,7 +140,7 @@ export class Batcher {
     if (this.#appending > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  #openOf({ topic, encoding }: Destination, lane: number): Map<Owner, Ready> {
+  #openOf({ topic, encoding }: Destination, lane: number): Map<Owner, Batch> {
     const key = `${topic} ${encoding} ${lane}`
     let open = this.#open.get(key)
     if (open === undefined) {
@@ -152,62 +150,104 @@ export class Batcher {
     return open
   }
 
-  #add(
-    destination: Destination,
-    open: Map<Owner, Ready>,
-    source: RecordSource,
-    i: number,
-    lane: number,
-    receivedAtMs: number,
-    submission: Submission,
-  ): void {
+  /** Record `i`, which has its place at `at` of the arena if there is one. */
+  #add(call: Call, i: number, at: number): void {
+    const { destination, open, source, submission, arena } = call
     const { owner, bytes, items } = source.records[i]!
-    let ready = destination.joins ? open.get(owner) : undefined
-    if (ready !== undefined && ready.batch.bytes + bytes > this.#limits.recordBytes) {
+    const { recordBytes } = this.#limits
+    let batch = destination.joins ? open.get(owner) : undefined
+    if (batch !== undefined && batch.valueBytes + bytes > recordBytes) {
       open.delete(owner)
-      this.#ready.push(ready)
-      ready = undefined
+      this.#ready.push(batch)
+      batch = undefined
     }
-    if (ready === undefined) {
-      const batch = new Batch(
-        owner,
-        destination.encoding,
-        lane,
-        this.#take(owner, bytes, destination.joins && source.records.length < CROWD),
-        receivedAtMs,
-        submission,
-      )
-      ready = { destination, batch }
-      if (destination.joins && bytes < this.#limits.recordBytes) {
-        open.set(owner, ready)
+    if (batch?.arena.isShared === true) {
+      this.#addPiece(batch, call, i, at)
+      return
+    }
+    if (batch !== undefined) this.#grow(batch, bytes)
+    else {
+      batch = this.#begin(call, bytes, owner, at)
+      if (destination.joins && bytes < recordBytes) {
+        open.set(owner, batch)
         this.#linger()
-      } else this.#ready.push(ready)
-    } else this.#grow(ready.batch, bytes)
-    const { batch } = ready
-    source.copy(i, batch.buffer, batch.bytes)
+      } else this.#ready.push(batch)
+    }
+    if (batch.arena !== arena) source.copy(i, batch.arena.buffer, batch.firstBytes)
     batch.add(submission, bytes, items)
   }
 
-  #take(owner: Owner, bytes: number, mayGrow: boolean): Buffer {
+  #begin(call: Call, bytes: number, owner: Owner, at: number): Batch {
+    const { destination, lane, receivedAtMs, submission, arena } = call
+    const own = arena ?? new Arena(this.#take(bytes, destination.joins), false)
+    const batch = new Batch(
+      destination,
+      owner,
+      lane,
+      receivedAtMs,
+      this.#ids,
+      submission,
+      own,
+      arena ? at : 0,
+    )
+    if (arena === undefined) this.#charge(batch, own.buffer.length + limits.recordOverheadBytes, 0)
+    else {
+      arena.join()
+      this.#charge(batch, limits.recordOverheadBytes, bytes)
+    }
+    return batch
+  }
+
+  /** Behind what lies in memory that others have as well: a piece of its own. */
+  #addPiece(batch: Batch, { source, submission, arena }: Call, i: number, at: number): void {
+    const { bytes, items } = source.records[i]!
+    if (arena !== undefined) {
+      arena.join()
+      this.#charge(batch, limits.recordOverheadBytes, bytes)
+      batch.addPiece(submission, arena, at, bytes, items)
+      return
+    }
+    const own = new Arena(this.#options.pool.take(bytes), false)
+    source.copy(i, own.buffer, 0)
+    this.#charge(batch, own.buffer.length + limits.recordOverheadBytes, 0)
+    batch.addPiece(submission, own, 0, bytes, items)
+  }
+
+  /** The memory of a request that brings a crowd, with its records in it. */
+  #takeCrowd(source: RecordSource, all: RecordsTogether | undefined): Arena {
+    const { records } = source
+    const bytes = all?.bytes ?? records.reduce((sum, record) => sum + record.bytes, 0)
+    const arena = new Arena(this.#options.pool.take(bytes), true)
+    this.#hold(arena.heldBytes)
+    let at = 0
+    if (all !== undefined) all.copy(arena.buffer)
+    else {
+      for (const [i, record] of records.entries()) {
+        source.copy(i, arena.buffer, at)
+        at += record.bytes
+      }
+    }
+    return arena
+  }
+
+  #take(bytes: number, mayGrow: boolean): Buffer {
     const { budget, pool } = this.#options
     const { recordBytes } = this.#limits
     const room = !mayGrow || bytes >= recordBytes ? bytes : bytes >= LARGE_BYTES ? recordBytes : bytes * 2
     // Under pressure a batch gets no more than it needs.
-    const buffer = pool.take(budget.fits(room * 2) ? room : bytes)
-    this.#charge(owner, buffer.length + limits.recordOverheadBytes)
-    return buffer
+    return pool.take(budget.fits(room * 2) ? room : bytes)
   }
 
   #grow(batch: Batch, bytes: number): void {
-    const needed = batch.bytes + bytes
-    if (needed <= batch.buffer.length) return
+    const needed = batch.valueBytes + bytes
+    const { buffer } = batch.arena
+    if (needed <= buffer.length) return
     const { pool } = this.#options
-    const { recordBytes } = this.#limits
-    const larger = pool.take(Math.min(recordBytes, needed * 2))
-    batch.buffer.copy(larger, 0, 0, batch.bytes)
-    this.#charge(batch.owner, larger.length - batch.buffer.length)
-    pool.give(batch.buffer)
-    batch.buffer = larger
+    const larger = pool.take(Math.min(this.#limits.recordBytes, needed * 2))
+    buffer.copy(larger, 0, 0, batch.valueBytes)
+    this.#charge(batch, larger.length - buffer.length, 0)
+    pool.give(buffer)
+    batch.arena = new Arena(larger, false)
   }
 
   #linger(): void {
@@ -234,7 +274,7 @@ export class Batcher {
 
   #closeAll(): void {
     for (const open of this.#open.values()) {
-      for (const ready of open.values()) this.#ready.push(ready)
+      for (const batch of open.values()) this.#ready.push(batch)
       open.clear()
     }
   }
@@ -257,20 +297,19 @@ export class Batcher {
     // Each record is answered when it is durable, whatever becomes of its neighbours; only a crowd shares one append,
     // whose bookkeeping would otherwise cost more than the records.
     if (ready.length > limits.appendsApartMax) void this.#append(ready)
-    else for (const one of ready) void this.#append([one])
+    else for (const batch of ready) void this.#append([batch])
   }
 
-  async #append(ready: readonly Ready[]): Promise<void> {
+  async #append(batches: readonly Batch[]): Promise<void> {
     this.#appending++
     const started = performance.now()
-    const records = ready.map(({ destination, batch }) => this.#record(destination, batch))
-    const outcomes = await this.#outcomes(records)
-    this.#options.published(records[0]!.topic, (performance.now() - started) / 1e3)
+    const outcomes = await this.#outcomes(batches)
+    this.#options.published(batches[0]!.topic, (performance.now() - started) / 1e3)
     const failed: Promise<void>[] = []
-    for (const [i, one] of ready.entries()) {
+    for (let i = 0; i < batches.length; i++) {
       const outcome = outcomes[i]
-      if (outcome === undefined) this.#settle(one.batch, records[i]!)
-      else failed.push(this.#settleFailed(one, records[i]!, outcome))
+      if (outcome === undefined) this.#settle(batches[i]!)
+      else failed.push(this.#settleFailed(batches[i]!, outcome))
     }
     if (failed.length > 0) await Promise.all(failed)
     if (--this.#appending === 0) for (const resolve of this.#idle.splice(0)) resolve()
@@ -285,51 +324,49 @@ export class Batcher {
     }
   }
 
-  #record(destination: Destination, batch: Batch): BusRecord {
-    return {
-      topic: destination.topic,
-      guid: batch.owner.text,
-      receiver: batch.owner.receiver,
-      encoding: batch.encoding,
-      items: batch.items,
-      batchId: this.#batchId(),
-      receivedAtMs: batch.receivedAtMs,
-      sender: batch.lane,
-      value: batch.bytes === batch.buffer.length ? batch.buffer : batch.buffer.subarray(0, batch.bytes),
-    }
-  }
-
   /** The records of a batch are durable. */
-  #settle(batch: Batch, record: BusRecord): void {
-    // A record that was spooled may still be on its way to the bus as well: its buffer is left to the collector.
-    if (!this.#isSpooled(record)) {
-      batch.owner.published.value += batch.items
-      this.#options.pool.give(batch.buffer)
-    }
-    this.#release(batch)
+  #settle(batch: Batch): void {
+    // A record that was spooled may still be on its way to the bus as well: its memory is left to the collector.
+    const isSpooled = this.#isSpooled(batch)
+    if (!isSpooled) batch.owner.published.value += batch.items
+    this.#release(batch, !isSpooled)
     batch.settle(undefined)
   }
 
-  async #settleFailed(
-    { destination, batch }: Ready,
-    record: BusRecord,
-    outcome: GuidepostError,
-  ): Promise<void> {
-    const failure = await this.#rescue(destination, batch.owner, record, outcome)
-    // A record that failed may still be on its way (an answer can be late): its buffer is left to the collector.
-    this.#release(batch)
+  async #settleFailed(batch: Batch, outcome: GuidepostError): Promise<void> {
+    const { destination, owner } = batch
+    const failure = outcome.canRetry
+      ? reject(owner, batch, outcome)
+      : await this.#rescue(destination, owner, batch.plain(), outcome)
+    // A record that failed may still be on its way (an answer can be late): its memory is left to the collector.
+    this.#release(batch, false)
     batch.settle(failure)
   }
 
-  #release(batch: Batch): void {
-    this.#charge(batch.owner, -(batch.buffer.length + limits.recordOverheadBytes))
+  #release(batch: Batch, isOver: boolean): void {
+    this.#charge(batch, -batch.heldBytes, batch.heldBytes - batch.ownerBytes)
+    this.#leave(batch.arena, isOver)
+    for (let piece = batch.more; piece !== undefined; piece = piece.next) this.#leave(piece.arena, isOver)
   }
 
-  /** In all books that say what waits for the bus; less than zero is given back. */
-  #charge(owner: Owner, bytes: number): void {
+  #leave(arena: Arena, isOver: boolean): void {
+    if (arena.leave(this.#options.pool, isOver)) this.#hold(-arena.heldBytes)
+  }
+
+  /**
+   * In the books that say what waits for the bus; less than zero is given back. `sharedBytes`: what the batch has of memory
+   * that is on the books as a whole, and on its owner's for this part.
+   */
+  #charge(batch: Batch, bytes: number, sharedBytes: number): void {
+    this.#hold(bytes)
+    batch.heldBytes += bytes
+    batch.ownerBytes += bytes + sharedBytes
+    batch.owner.inflightBytes += bytes + sharedBytes
+  }
+
+  #hold(bytes: number): void {
     this.#options.budget.force(bytes)
     this.#waitingBytes += bytes
-    owner.inflightBytes += bytes
   }
 
   /**
@@ -399,27 +436,8 @@ export class Batcher {
   }
 
   #batchId(): string {
-    return `${this.#prefix}-${++this.#records}`
+    return idOf(this.#ids, ++this.#ids.last)
   }
-}
-
-/**
- * Whether one of the guids would have more than its share: twice what is free. One of which nothing waits never has. The
- * records of a guid lie side by side.
- */
-function isOverShare(records: RecordSource['records'], free: number): boolean {
-  const bytesMax = limits.guidShareMax * free
-  let last: Owner | undefined
-  let held = 0
-  for (const { owner, bytes } of records) {
-    if (owner !== last) {
-      last = owner
-      held = owner.inflightBytes
-    }
-    held += bytes
-    if (held > bytesMax && owner.inflightBytes > 0) return true
-  }
-  return false
 }
 
 /** The parts of a record; none when cutting fails, which may not keep the record from the dead letters. */

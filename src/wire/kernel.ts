@@ -73,6 +73,8 @@ export interface Part {
   readonly slot: number
   readonly bytes: number
   readonly items: number
+  /** Where it lies in the kernel's memory. */
+  readonly at: number
   /** 2.0 only: what the Written headers report. */
   readonly samples: number
   readonly histograms: number
@@ -308,6 +310,7 @@ export class Kernel {
       slot: words[word]!,
       bytes: words[word + 1]!,
       items: words[word + 2]!,
+      at: words[word + 3]!,
       samples: words[word + 5]!,
       histograms: words[word + 6]!,
       exemplars: words[word + 7]!,
@@ -320,6 +323,12 @@ export class Kernel {
     const word = ((this.#exports.parts.value as number) >> 2) + i * PART_WORDS
     const at = this.#words[word + 3]!
     this.#bytes.copy(target, targetAt, at, at + this.#words[word + 1]!)
+  }
+
+  /** Copies `bytes` bytes of the kernel's memory, where records lie. */
+  copyRange(at: number, bytes: number, target: Buffer): void {
+    this.#view()
+    this.#bytes.copy(target, 0, at, at + bytes)
   }
 
   /** How many items the plan refused for `reason`. */

@@ -72,7 +72,12 @@ export class FakeBus implements Bus {
   }
 
   #store(record: BusRecord): void {
-    this.stored.push({ ...record, value: Buffer.from(record.value) })
+    const { topic, guid, encoding, items, receiver, batchId, receivedAtMs, sender, value, headers } = record
+    this.stored.push({
+      ...{ topic, guid, encoding, items, batchId, receivedAtMs, sender, value: Buffer.from(value) },
+      ...(receiver !== undefined && { receiver }),
+      ...(headers !== undefined && { headers }),
+    })
   }
 }
 

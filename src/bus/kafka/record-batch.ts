@@ -28,7 +28,7 @@
  */
 import { crc32c } from '@node-rs/crc32'
 import { KiB, limits } from '../../limits.ts'
-import type { BusRecord } from '../bus.ts'
+import { type BusRecord, copyValueOf, valueBytesOf } from '../bus.ts'
 
 /** Bytes of a batch before its records. */
 export const batchHeadBytes = 61
@@ -59,7 +59,7 @@ export class RecordFramer {
    */
   frame(records: readonly BusRecord[]): Buffer {
     let bytes = 0
-    for (const record of records) bytes += record.value.length + limits.kafkaRecordOverheadBytes
+    for (const record of records) bytes += valueBytesOf(record) + limits.kafkaRecordOverheadBytes
     let target = this.#scratch
     if (target.length < bytes) target = grown(target, 0, bytes)
     const baseMs = records[0]!.receivedAtMs
@@ -67,7 +67,7 @@ export class RecordFramer {
     for (let index = 0; index < records.length; index++) {
       const record = records[index]!
       const isPlain = isPlainRecord(record)
-      const room = record.value.length + (isPlain ? limits.kafkaRecordOverheadBytes : extrasBytesMax(record))
+      const room = valueBytesOf(record) + (isPlain ? limits.kafkaRecordOverheadBytes : extrasBytesMax(record))
       if (target.length < at + room) target = grown(target, at, at + room)
       if (isPlain) at = this.#framePlain(target, at, record, index, record.receivedAtMs - baseMs)
       else at = frameAny(target, at, record, index, record.receivedAtMs - baseMs)
@@ -78,7 +78,8 @@ export class RecordFramer {
 
   /** Of many small records the texts cost more than the values: those that are always the same lie ready. */
   #framePlain(target: Buffer, start: number, record: BusRecord, index: number, sinceMs: number): number {
-    const { guid, value, encoding, batchId, receivedAtMs, items } = record
+    const { guid, encoding, batchId, receivedAtMs, items } = record
+    const valueBytes = valueBytesOf(record)
     if (encoding !== this.#encoding) {
       this.#encoding = encoding
       this.#itemsHead = bytesOf(names.encoding, encoding, names.items)
@@ -93,7 +94,7 @@ export class RecordFramer {
     const guidBytes = varintBytes(guid.length * 2) + guid.length
     const idBytes = varintBytes(batchId.length * 2) + batchId.length
     let length = 1 + varintBytes(timestampDelta) + varintBytes(offsetDelta)
-    length += 2 * guidBytes + varintBytes(value.length * 2) + value.length + guidHead.length
+    length += 2 * guidBytes + varintBytes(valueBytes * 2) + valueBytes + guidHead.length
     length += this.#itemsHead.length + 1 + itemsDigits + idHead.length + idBytes + this.#tail.length
     let at = writeVarint(target, start, length * 2)
     target[at++] = 0
@@ -101,9 +102,9 @@ export class RecordFramer {
     at = writeVarint(target, at, offsetDelta)
     const guidAt = at
     at = writeAscii(target, at, guid)
-    at = writeVarint(target, at, value.length * 2)
-    target.set(value, at)
-    at = writeBytes(target, at + value.length, guidHead)
+    at = writeVarint(target, at, valueBytes * 2)
+    copyValueOf(record, target, at)
+    at = writeBytes(target, at + valueBytes, guidHead)
     for (let from = guidAt; from < guidAt + guidBytes; from++) target[at++] = target[from]!
     at = writeBytes(target, at, this.#itemsHead)
     target[at++] = itemsDigits * 2
