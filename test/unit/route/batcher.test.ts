@@ -6,6 +6,7 @@ import type { Owner } from '../../../src/route/batch.ts'
 import { Batcher, type BatcherLimits, type Destination } from '../../../src/route/batcher.ts'
 import { Budget } from '../../../src/route/budget.ts'
 import { BufferPool } from '../../../src/route/pool.ts'
+import type { RecordsTogether } from '../../../src/route/record-source.ts'
 import type { Cell } from '../../../src/telemetry/ledger.ts'
 import { FakeBus } from '../../support/gateway-fixture.ts'
 
@@ -46,6 +47,21 @@ const letters: Destination = {
 }
 const unjoined: Destination = { ...letters, encoding: 'prometheus_remote_write_2', joins: false }
 
+/** The records side by side, with `gap` other bytes between them. */
+function together(records: readonly (readonly [Owner, string])[], gap: number): RecordsTogether {
+  const places: number[] = []
+  let bytes = 0
+  for (const [, text] of records) {
+    places.push(bytes)
+    bytes += text.length + gap
+  }
+  return {
+    bytes: bytes - gap,
+    at: (i) => places[i]!,
+    copy: (target) => target.write(records.map(([, text]) => text).join('#'.repeat(gap)), 'latin1'),
+  }
+}
+
 class Route {
   readonly bus = new FakeBus()
   readonly budget: Budget
@@ -66,7 +82,7 @@ class Route {
   }
 
   /** Submits one request; the records are copied at once, so the source may be gone right after. */
-  submit(records: readonly (readonly [Owner, string])[], destination = letters, connection = 1) {
+  submit(records: readonly (readonly [Owner, string])[], destination = letters, connection = 1, gap = -1) {
     let isOver = false
     const source = {
       records: records.map(([of, text]) => ({ owner: of, bytes: text.length, items: text.length })),
@@ -74,6 +90,7 @@ class Route {
         assert.ok(!isOver, 'the source is not used after submit')
         target.write(records[i]![1], at, 'latin1')
       },
+      all: gap < 0 ? undefined : together(records, gap),
     }
     const submission = this.batcher.submit(destination, source, connection, 1)
     isOver = true
@@ -187,6 +204,63 @@ test('a batch that grows keeps its bytes, and they are on all books', async () =
   assert.ok(route.submit(crowd), 'nothing waits')
   assert.equal(route.submit(crowd), undefined, 'now it does')
   await route.assertIdle()
+})
+
+test('a crowd of guids has company like others, in their order, and every byte is given back', async () => {
+  for (const gap of [-1, 0, 7]) {
+    const route = new Route({ recordBytes: 40 }, 1, 1e8)
+    const owners = Array.from({ length: 300 }, (_, i) => owner(`o${i}`))
+    const crowd = (word: string) => owners.map((one, i) => [one, `${word}${i};`] as const)
+    const submissions = [
+      route.submit([[owners[7]!, 'before;']])!,
+      route.submit(crowd('one'), letters, 1, gap)!,
+      route.submit([[owners[8]!, 'between;']])!,
+      route.submit(crowd('two'), letters, 1, gap)!,
+      route.submit([[owners[9]!, 'x'.repeat(40)]])!,
+      route.submit(crowd('three'), letters, 1, gap)!,
+    ]
+    assert.ok(route.budget.bytes > 900 * limits.recordOverheadBytes, 'records cost more than their bytes')
+    for (const { settled } of submissions) assert.equal(await settled, undefined)
+    const texts = new Map<string, string[]>()
+    for (const { guid, value, items } of route.bus.stored) {
+      assert.equal(items, value.length)
+      texts.set(guid, [...(texts.get(guid) ?? []), value.toString()])
+    }
+    assert.deepEqual(texts.get('o7'), ['before;one7;two7;three7;'])
+    assert.deepEqual(texts.get('o8'), ['one8;between;two8;three8;'])
+    assert.deepEqual(texts.get('o9')?.join(''), `one9;two9;${'x'.repeat(40)}three9;`)
+    for (let i = 10; i < 300; i++) assert.deepEqual(texts.get(`o${i}`), [`one${i};two${i};three${i};`])
+    await route.assertIdle()
+    for (const { inflightBytes } of owners) assert.equal(inflightBytes, 0)
+  }
+})
+
+test('of a crowd some records fail, some are too large: each has its own fate, and its memory is left alone', async () => {
+  const route = new Route({ recordBytes: 1000 }, 1, 1e8)
+  const owners = Array.from({ length: 400 }, (_, i) => owner(`o${i}`))
+  const crowd = (word: string) => owners.map((one, i) => [one, `${word.repeat(40)}${i};`] as const)
+  const late = Promise.withResolvers<'retry'>()
+  const failing: BusRecord[] = []
+  route.bus.fate = (record) => {
+    if (record.guid === 'o3') failing.push(record)
+    if (record.guid === 'o3') return late.promise
+    return record.guid === 'o5' && record.value.length > 30 ? 'too_large' : 'stored'
+  }
+  const first = route.submit(crowd('a'), unjoined, 1, 3)!
+  await new Promise((resolve) => setImmediate(resolve))
+  late.resolve('retry')
+  assert.equal(code(await first.settled), 'GP_BUS_UNAVAILABLE')
+  assert.equal(owners[3]!.reasons['bus_unavailable']?.value, 42)
+  assert.equal(owners[5]!.published.value, 42, 'cut until it fitted')
+  assert.equal(owners[399]!.published.value, 44)
+  // What failed may still be on its way: what comes now may not be written over it.
+  assert.equal(
+    await route.submit(crowd('b'), { ...unjoined, topic: 'otlp_logs' }, 1, 3)!.settled.then(() => 0),
+    0,
+  )
+  assert.equal(failing[0]?.value.toString(), `${'a'.repeat(40)}3;`)
+  await route.assertIdle()
+  for (const { inflightBytes } of owners) assert.equal(inflightBytes, 0)
 })
 
 test('a record that is too large is halved until it fits; every item is there once', async () => {
