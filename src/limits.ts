@@ -74,7 +74,7 @@ export const limits = {
   /** Bytes of the fields that an HTTP/2 sender may refer back to. The protocol's default: every sender may count on so many. */
   headerTableBytes: 4 * KiB,
   /** Bytes of answers that a gRPC client has not taken. Over it: the connection is closed. */
-  grpcUnreadBytesMax: 1 * MiB,
+  grpcUnreadBytesMax: 256 * KiB,
   /** Bytes of one request to the gRPC health or reflection service. */
   grpcServiceMessageBytesMax: 4 * KiB,
   /** Bytes of such requests that may wait on one stream while answers are not taken. */
