@@ -40,7 +40,8 @@ async function makeBus(whole: Config, log: Logger, metrics: Metrics): Promise<Bu
     const { KafkajsBus } = await import('./bus/kafkajs/kafkajs-bus.ts')
     return new KafkajsBus(config, options)
   }
-  const { KafkaBus } = await import('./bus/kafka/kafka-bus.ts')
+  const { compilingLater } = await import('./bus/kafka/validators.ts')
+  const { KafkaBus } = await compilingLater(() => import('./bus/kafka/kafka-bus.ts'))
   return new KafkaBus(config, options)
 }
 

@@ -33,6 +33,22 @@ test('a start loads neither what other commands, other buses or files need, nor 
   assert.ok(modules.length < 400, `${modules.length} modules`)
 })
 
+test('a start with Kafka loads its client, and compiles none of the validators that it never calls', async (t) => {
+  const file = path.join(await temporaryDirectory(t), 'loaded')
+  const program = await Program.start({
+    // Nobody is there.
+    bus: 'kafka://127.0.0.1:1',
+    env: { LOADED_MODULES: file, GUIDEPOST_KAFKA_CONNECT_MS: '1000' },
+    through: withOptions(`--import ${loadedUrl}`),
+    whenListening: true,
+  })
+  t.after(() => program.kill())
+  assert.equal(await program.stop(), 0)
+  const loaded = (await readFile(file, 'utf8')).split('\n')
+  assert.ok(loaded.some((each) => each.includes('/node_modules/@platformatic/kafka/')))
+  assert.equal(loaded.filter((each) => each === 'a validator').length, 0)
+})
+
 test('a while after the start the whole heap is collected, once', async (t) => {
   const directory = await temporaryDirectory(t)
   const program = await Program.start({ bus: `log:${directory}`, through: withOptions('--trace-gc') })

@@ -14,6 +14,13 @@ if (isMainThread && file !== undefined) {
       return next(url, context)
     },
   })
+  // Ajv's validators are text, compiled when a schema is.
+  globalThis.Function = new Proxy(Function, {
+    construct: (target, parts) => {
+      if (String(parts.at(-1)).includes('validate')) loaded.push('a validator')
+      return Reflect.construct(target, parts)
+    },
+  })
   // What Node.js has loaded of itself.
   const own = () => /** @type {{ moduleLoadList?: string[] }} */ (process).moduleLoadList ?? []
   process.on('exit', () => writeFileSync(file, [...loaded, ...own()].join('\n')))
