@@ -38,24 +38,50 @@ export interface Forwarded {
   readonly refused: { readonly error: GuidepostError; readonly count: number } | undefined
 }
 
+/** What a request has come to. */
+export type Result = Forwarded | GuidepostError
+
 /**
- * Stamps the payload and hands its records over before the first turn ends, for the kernel's sake; then waits for the bus.
- * A refusal is counted and logged when it is returned.
+ * Stamps the payload and hands its records over within this turn, for the kernel's sake; `done` is told what became of
+ * them, once, now or when the bus knows, and must not throw. A refusal is counted and logged by then. May throw, and then
+ * `done` is told nothing.
  */
-export async function forward(intake: Intake, forwarding: Forwarding): Promise<Forwarded | GuidepostError> {
+export function forward(intake: Intake, forwarding: Forwarding, done: (result: Result) => void): void {
   const { kernel } = intake
   const { signal, stamping, destination, rules, guid, message, claim, receivedAtMs, peer } = forwarding
   const stamped = stamp(kernel, stamping, rules, guid, intake.recordBytes)
-  if (typeof stamped === 'string')
-    return intake.refuse(refusalOf(stamped, forwarding.title, '', forwarding.bound), peer)
-  const refused = describeRefusals(kernel, stamped, (row) => forwarding.nameOf(kernel, row))
+  if (typeof stamped === 'string') {
+    done(intake.refuse(refusalOf(stamped, forwarding.title, '', forwarding.bound), peer))
+    return
+  }
+  const { items } = stamped
+  const refused =
+    stamped.refused.length === 0
+      ? undefined
+      : describeRefusals(kernel, stamped, (row) => forwarding.nameOf(kernel, row))
   const records = new KernelRecords(kernel, stamped)
   const submission = intake.submit(signal, destination, records, claim, receivedAtMs, peer)
-  if (submission instanceof GuidepostError) return submission
+  if (submission instanceof GuidepostError) {
+    done(submission)
+    return
+  }
   // The records are copies; the message is not needed while they wait for the bus.
   message.release()
-  const failure = await submission.settled
-  if (failure !== undefined) return intake.refuse(failure, peer)
-  if (refused !== undefined) intake.tell('items', refused.error, peer)
-  return { items: stamped.items, refused }
+  submission.onSettled((failure) => done(resultOf(intake, peer, items, refused, failure)))
+}
+
+function resultOf(
+  intake: Intake,
+  peer: string,
+  items: number,
+  refused: Forwarded['refused'],
+  failure: GuidepostError | undefined,
+): Result {
+  try {
+    if (failure !== undefined) return intake.refuse(failure, peer)
+    if (refused !== undefined) intake.tell('items', refused.error, peer)
+    return { items, refused }
+  } catch (error) {
+    return intake.broke(error, peer)
+  }
 }

@@ -2,7 +2,7 @@
 import type { LimitsConfig } from '../config/config.ts'
 import { GuidepostError, permanent } from '../errors.ts'
 import { limits } from '../limits.ts'
-import { type Body, type ByteBudget, overloaded, readBody } from '../transport/body.ts'
+import { type Body, type ByteBudget, overloaded, takeBody } from '../transport/body.ts'
 import type { HttpRequest } from '../transport/http.ts'
 import { type Coding, inflate, inflatesTooFar } from '../transport/inflate.ts'
 import type { Intake } from './intake.ts'
@@ -20,7 +20,8 @@ export function otherMedia(media: string, known: readonly string[]): GuidepostEr
 
 /** The coding that a Content-Encoding names (RFC 9110, 8.4); undefined: none, the body is as it is. */
 export function codingOf(contentEncoding: string | undefined): Coding | undefined | GuidepostError {
-  const coding = (contentEncoding ?? '').trim().toLowerCase()
+  if (contentEncoding === undefined) return undefined
+  const coding = contentEncoding.trim().toLowerCase()
   if (coding === '' || coding === 'identity') return undefined
   // An old name of the same thing (RFC 9110, 8.4.1.3).
   if (coding === 'x-gzip') return 'gzip'
@@ -32,24 +33,44 @@ export function codingOf(contentEncoding: string | undefined): Coding | undefine
 }
 
 /** The whole body, inflated, once the request was admitted. Whoever gets it releases it. */
-export async function readPlain(
+export function readPlain(
+  intake: Intake,
+  request: HttpRequest,
+  budget: ByteBudget,
+  coding: Coding | undefined,
+  limits: LimitsConfig,
+): Promise<Body | GuidepostError> {
+  return new Promise((resolve) => takePlain(intake, request, budget, coding, limits, resolve))
+}
+
+/** The same without a promise. `done` is told once, perhaps before this returns, and must not throw. */
+export function takePlain(
   intake: Intake,
   { raw }: HttpRequest,
   budget: ByteBudget,
   coding: Coding | undefined,
   { bodyBytes, inflatedBytes: bytesMax }: LimitsConfig,
-): Promise<Body | GuidepostError> {
-  const body = await readBody(raw, bodyBytes, budget)
-  if (body instanceof GuidepostError) return body
-  intake.receivedBytes(body.bytes)
-  if (coding === undefined || body.bytes === 0) {
-    if (body.bytes <= bytesMax) return body
-    body.release()
-    return inflatesTooFar(bytesMax)
-  }
-  const inflated = await inflate(coding, body, { bytesMax, key: 'limits.inflatedBytes', budget })
-  body.release()
-  return inflated
+  done: (body: Body | GuidepostError) => void,
+): void {
+  takeBody(raw, bodyBytes, budget, (body) => {
+    if (body instanceof GuidepostError) {
+      done(body)
+      return
+    }
+    intake.receivedBytes(body.bytes)
+    if (coding === undefined || body.bytes === 0) {
+      if (body.bytes > bytesMax) body.release()
+      done(body.bytes > bytesMax ? inflatesTooFar(bytesMax) : body)
+      return
+    }
+    const finish = (inflated: Body | GuidepostError): void => {
+      body.release()
+      done(inflated)
+    }
+    const inflated = inflate(coding, body, { bytesMax, key: 'limits.inflatedBytes', budget })
+    if (inflated instanceof Promise) void inflated.then(finish)
+    else finish(inflated)
+  })
 }
 
 /** The refusal of JSON that would keep everybody else waiting. */

@@ -108,11 +108,13 @@ export class Intake {
 
   /** What a sender is told when something broke here: to try again, since it would drop the data for a fault of ours. */
   broke(error: unknown, peer: string): GuidepostError {
+    return this.refuse(this.fault(error), peer)
+  }
+
+  /** The same, for who counts the refusal later. */
+  fault(error: unknown): GuidepostError {
     this.#options.failed(error)
-    return this.refuse(
-      retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error),
-      peer,
-    )
+    return retryable('GP_INTERNAL', 'the gateway failed; see its log, and try again', error)
   }
 
   /** Logs what a sender is told, with its address where that is known. */
@@ -159,7 +161,7 @@ export class Intake {
       if (typeof submission !== 'object') claim.settled(bytes)
     }
     if (typeof submission === 'string') return this.#refuseShortage(submission, claim, peer)
-    submission.onSettled(() => claim.settled(bytes))
+    submission.holdUntilSettled(claim, bytes)
     for (const { owner, items } of source.records) owner.received.value += items
     for (const { reason, count, owner } of source.refused) {
       const books = owner ?? metrics.ledger.account(this.receiver, signal, UNKNOWN)
@@ -204,10 +206,10 @@ export class KernelRecords implements StampedSource {
   constructor(kernel: Kernel, stamped: Stamped) {
     this.#kernel = kernel
     this.refused = stamped.refused
-    const records: KernelRecord[] = []
+    const records = new Array<KernelRecord>(stamped.recordCount)
     for (let i = 0; i < stamped.recordCount; i++) {
       const { slot, bytes, items, at } = kernel.part(i)
-      records.push({ owner: stamped.guids[slot]!, bytes, items, at })
+      records[i] = { owner: stamped.guids[slot]!, bytes, items, at }
     }
     this.records = records
   }

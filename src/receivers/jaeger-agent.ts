@@ -21,6 +21,8 @@ export interface AgentPort {
 }
 
 const keepNothing = (): void => undefined
+/** What becomes of a datagram is counted, and nobody waits for it. */
+const answerNobody = (): void => undefined
 
 export function agentPort(receiver: SpanReceiver, protocol: AgentProtocol): AgentPort {
   const form = agentForms[protocol]
@@ -58,7 +60,7 @@ export function agentPort(receiver: SpanReceiver, protocol: AgentProtocol): Agen
       const message = { chunks: [bytes], bytes: bytes.length, release: keepNothing }
       const receivedAtMs = Date.now()
       const claim = claimOf(datagram)
-      void receiver.take({ form, message, guid, settings, claim, receivedAtMs, peer })
+      receiver.take({ form, message, guid, settings, claim, receivedAtMs, peer }, answerNobody)
     },
   }
 }

@@ -31,24 +31,21 @@ function postSpans(receiver: SpanReceiver): GrpcMethod {
   }
 }
 
-async function handle(
-  receiver: SpanReceiver,
-  call: GrpcCall,
-  message: Body,
-): Promise<Buffer | GuidepostError> {
-  const started = performance.now()
+function handle(receiver: SpanReceiver, call: GrpcCall, message: Body): void {
+  const startedMs = performance.now()
   const { intake, settings } = receiver
+  const { claim, peer } = call
+  const answer = (failure: GuidepostError | undefined): void => {
+    intake.answered(call.endedWith ?? (failure === undefined ? GrpcStatus.OK : statusOf(failure)), startedMs)
+    call.answer(failure ?? nothing)
+  }
   intake.receivedBytes(call.wireBytes)
   const guid = intake.requestGuid(settings.rules, call)
-  let failure: GuidepostError | undefined
   if (guid instanceof GuidepostError) {
     message.release()
-    failure = intake.refuse(guid, call.peer, 'guid')
-  } else {
-    const { claim, peer } = call
-    const receivedAtMs = Date.now()
-    failure = await receiver.take({ form: requestForm, message, guid, settings, claim, receivedAtMs, peer })
+    answer(intake.refuse(guid, peer, 'guid'))
+    return
   }
-  intake.answered(call.endedWith ?? (failure === undefined ? GrpcStatus.OK : statusOf(failure)), started)
-  return failure ?? nothing
+  const receivedAtMs = Date.now()
+  receiver.take({ form: requestForm, message, guid, settings, claim, receivedAtMs, peer }, answer)
 }

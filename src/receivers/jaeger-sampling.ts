@@ -44,15 +44,16 @@ export function samplingService(strategies: Strategies, books: SamplingBooks): G
   const method: GrpcMethod = {
     path: `/${SERVICE}/GetSamplingStrategy`,
     admit: () => undefined,
-    handle: async (call, message) => {
+    handle: (call, message) => {
       const startedMs = performance.now()
-      const service = await serviceOfMessage(message)
-      if (service instanceof GuidepostError) {
-        books.answered(statusOf(service), startedMs)
-        return books.refuse(service, call.peer)
+      const answer = (service: string | GuidepostError): void => {
+        const isFailed = service instanceof GuidepostError
+        books.answered(isFailed ? statusOf(service) : GrpcStatus.OK, startedMs)
+        call.answer(isFailed ? books.refuse(service, call.peer) : strategies.strategyOf(service).protobuf)
       }
-      books.answered(GrpcStatus.OK, startedMs)
-      return strategies.strategyOf(service).protobuf
+      serviceOfMessage(message)
+        .then(answer)
+        .catch((error: unknown) => call.broke(error))
     },
   }
   return { receiver: 'jaeger_sampling', services: [SERVICE], methods: [method], unimplemented: new Map() }

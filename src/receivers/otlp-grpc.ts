@@ -36,25 +36,22 @@ function methodOf(receiver: OtlpReceiver, signal: OtlpSignal): GrpcMethod {
   }
 }
 
-async function handle(
-  receiver: OtlpReceiver,
-  signal: OtlpSignal,
-  call: GrpcCall,
-  message: Body,
-): Promise<Buffer | GuidepostError> {
-  const started = performance.now()
+function handle(receiver: OtlpReceiver, signal: OtlpSignal, call: GrpcCall, message: Body): void {
+  const startedMs = performance.now()
   const { intake, settings } = receiver
+  const { claim, peer } = call
   intake.receivedBytes(call.wireBytes)
   const guid = intake.requestGuid(settings.rules[signal], call)
   if (guid instanceof GuidepostError) {
     message.release()
-    intake.answered(statusOf(guid), started)
-    return intake.refuse(guid, call.peer, 'guid')
+    intake.answered(statusOf(guid), startedMs)
+    call.answer(intake.refuse(guid, peer, 'guid'))
+    return
   }
-  const { claim, peer } = call
   const receivedAtMs = Date.now()
-  const taken = await receiver.export({ signal, message, guid, settings, claim, receivedAtMs, peer })
-  const isFailed = taken instanceof GuidepostError
-  intake.answered(call.endedWith ?? (isFailed ? statusOf(taken) : GrpcStatus.OK), started)
-  return isFailed ? taken : responseBytes(taken)
+  receiver.export({ signal, message, guid, settings, claim, receivedAtMs, peer }, (taken) => {
+    const isFailed = taken instanceof GuidepostError
+    intake.answered(call.endedWith ?? (isFailed ? statusOf(taken) : GrpcStatus.OK), startedMs)
+    call.answer(isFailed ? taken : responseBytes(taken))
+  })
 }

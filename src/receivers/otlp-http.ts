@@ -16,10 +16,13 @@ import { inflatesTooFar } from '../transport/inflate.ts'
 import { statusBytes, statusJson } from '../transport/rpc-status.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
 import { jsonToOtlp, type OtlpFromJson } from '../wire/otlp-json/index.ts'
-import { codingOf, heldBody, jsonTooLarge, mediaOf, otherMedia, readPlain } from './http-body.ts'
+import { codingOf, heldBody, jsonTooLarge, mediaOf, otherMedia, takePlain } from './http-body.ts'
+import type { Intake } from './intake.ts'
 import { type OtlpReceiver, type OtlpSettings, signals, type Taken } from './otlp.ts'
 import { responseBytes, responseJson } from './otlp-answers.ts'
 import { profilesRefusal } from './otlp-refusals.ts'
+
+const nothing = Buffer.alloc(0)
 
 const mediaTypes = ['application/x-protobuf', 'application/json'] as const
 type Media = (typeof mediaTypes)[number]
@@ -36,57 +39,75 @@ const profilesPath = '/v1development/profiles'
 export function httpRoutes(receiver: OtlpReceiver): HttpRoute[] {
   const cors = () => receiver.settings.cors
   const routes: HttpRoute[] = signals.flatMap((signal) =>
-    paths[signal].map((path) => ({ path, cors, handle: (request) => handle(receiver, signal, request) })),
+    paths[signal].map((path) => ({ path, cors, take: (request) => take(receiver, signal, request) })),
   )
   return [
     ...routes,
-    { path: profilesPath, cors, handle: async (request) => refuseProfiles(receiver, request) },
+    { path: profilesPath, cors, take: (request) => request.answer(refuseProfiles(receiver, request)) },
   ]
 }
 
-async function handle(receiver: OtlpReceiver, signal: OtlpSignal, request: HttpRequest): Promise<Answer> {
-  const started = performance.now()
+function take(receiver: OtlpReceiver, signal: OtlpSignal, request: HttpRequest): void {
+  const startedMs = performance.now()
   const { intake, settings } = receiver
   const { peer } = request
   const media = knownMediaOf(request.raw.headers['content-type'])
-  let answer: Answer
-  if (media instanceof GuidepostError) answer = answerFor(intake.refuse(media, peer, 'content_type'))
-  else {
-    const taken = await receive(receiver, signal, request, media, settings).catch((error: unknown) =>
-      receiver.intake.broke(error, peer),
-    )
-    answer = taken instanceof GuidepostError ? refusal(taken, media) : success(signal, taken, media)
+  const answer = (given: Answer): void => {
+    intake.answered(given.status, startedMs)
+    request.answer(given)
   }
-  intake.answered(answer.status, started)
-  return answer
+  if (media instanceof GuidepostError) {
+    answer(answerFor(intake.refuse(media, peer, 'content_type')))
+    return
+  }
+  const done = (taken: Taken | GuidepostError): void =>
+    answer(taken instanceof GuidepostError ? refusal(taken, media) : success(signal, taken, media))
+  try {
+    receive(receiver, signal, request, media, settings, done)
+  } catch (error) {
+    done(intake.broke(error, peer))
+  }
 }
 
-async function receive(
+function receive(
   receiver: OtlpReceiver,
   signal: OtlpSignal,
   request: HttpRequest,
   media: Media,
   settings: OtlpSettings,
-): Promise<Taken | GuidepostError> {
+  done: (taken: Taken | GuidepostError) => void,
+): void {
   const { intake } = receiver
   const { peer } = request
   const coding = codingOf(request.raw.headers['content-encoding'])
-  if (coding instanceof GuidepostError) return intake.refuse(coding, peer, 'content_encoding')
+  if (coding instanceof GuidepostError) {
+    done(intake.refuse(coding, peer, 'content_encoding'))
+    return
+  }
   const guid = intake.requestGuid(settings.rules[signal], request)
-  if (guid instanceof GuidepostError) return intake.refuse(guid, peer, 'guid')
+  if (guid instanceof GuidepostError) {
+    done(intake.refuse(guid, peer, 'guid'))
+    return
+  }
   const { limits } = settings
   const claim = intake.claim(request)
   const closed = admit(request.raw, limits.bodyBytes, claim) ?? intake.closed()
-  if (closed !== undefined) return intake.refuse(closed, peer)
+  if (closed !== undefined) {
+    done(intake.refuse(closed, peer))
+    return
+  }
   const receivedAtMs = Date.now()
-  const body = await readPlain(intake, request, claim, coding, limits)
-  const message = body instanceof GuidepostError ? body : messageOf(claim, signal, body, media, limits)
-  if (message instanceof GuidepostError) return intake.refuse(message, peer)
-  return receiver.export({ signal, message, guid, settings, claim, receivedAtMs, peer })
+  takePlain(intake, request, claim, coding, limits, (body) => {
+    const message =
+      body instanceof GuidepostError ? body : messageOf(intake, claim, signal, body, media, limits)
+    if (message instanceof GuidepostError) done(intake.refuse(message, peer))
+    else receiver.export({ signal, message, guid, settings, claim, receivedAtMs, peer }, done)
+  })
 }
 
 /** The protobuf message in a body; the body is released, or is the message. */
 function messageOf(
+  intake: Intake,
   claim: Claim,
   signal: OtlpSignal,
   body: Body,
@@ -99,26 +120,30 @@ function messageOf(
     body.release()
     return tooLarge
   }
-  const converted = convert(signal, body, inflatedBytes)
+  let converted: OtlpFromJson
+  try {
+    converted = jsonToOtlp(signal, body.chunks, body.bytes, inflatedBytes)
+  } catch (error) {
+    return intake.fault(error)
+  } finally {
+    body.release()
+  }
   if ('message' in converted) return heldBody(claim, converted.message)
   if (converted.isTooLarge === true) return inflatesTooFar(inflatedBytes)
   return permanent('GP_BODY_MALFORMED', `the body is not OTLP JSON: ${converted.problem}`)
 }
 
-function convert(signal: OtlpSignal, text: Body, bytesMax: number): OtlpFromJson {
-  try {
-    return jsonToOtlp(signal, text.chunks, text.bytes, bytesMax)
-  } finally {
-    text.release()
-  }
-}
-
 function knownMediaOf(contentType: string | undefined): Media | GuidepostError {
+  if (contentType === mediaTypes[0]) return mediaTypes[0]
   const media = mediaOf(contentType)
   return mediaTypes.find((known) => known === media) ?? otherMedia(media, mediaTypes)
 }
 
+/** What most requests are answered. */
+const allTaken: Answer = { status: 200, headers: {}, body: nothing, contentType: mediaTypes[0] }
+
 function success(signal: OtlpSignal, taken: Taken, contentType: Media): Answer {
+  if (taken.rejected === 0 && contentType === mediaTypes[0]) return allTaken
   const body = contentType === 'application/json' ? responseJson(signal, taken) : responseBytes(taken)
   return { status: 200, headers: {}, body, contentType }
 }

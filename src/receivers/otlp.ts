@@ -15,7 +15,7 @@ import { otlpStampings } from '../stamp/otlp.ts'
 import type { Body } from '../transport/body.ts'
 import type { CorsPolicy } from '../transport/cors.ts'
 import type { OtlpSignal } from '../wire/formats/otlp.ts'
-import { forward } from './forward.ts'
+import { type Forwarded, forward } from './forward.ts'
 import { Intake, type IntakeOptions } from './intake.ts'
 import { messages } from './otlp-refusals.ts'
 import { refusalOf } from './refusals.ts'
@@ -81,40 +81,49 @@ export class OtlpReceiver {
   }
 
   /**
-   * From the whole message to the answer; takes over `message` and releases it. Everything up to the submission happens
-   * in one turn, for the kernel's sake. Never rejects: what breaks here is told as worth a repeat, since a sender would
-   * drop the data for a fault of ours.
+   * From the whole message to the answer; takes over `message` and releases it. `done` is told what became of it, once,
+   * perhaps before this returns, and must not throw. Everything up to the submission happens in this turn, for the kernel's
+   * sake. Never throws: what breaks here is told as worth a repeat, since a sender would drop the data for a fault of ours.
    */
-  async export(request: Export): Promise<Taken | GuidepostError> {
+  export(request: Export, done: (taken: Taken | GuidepostError) => void): void {
     try {
-      return await this.#export(request)
+      this.#export(request, done)
     } catch (error) {
-      return this.intake.broke(error, request.peer)
-    } finally {
-      request.message.release()
+      done(this.intake.broke(error, request.peer))
     }
+    request.message.release()
   }
 
-  async #export(request: Export): Promise<Taken | GuidepostError> {
+  #export(request: Export, done: (taken: Taken | GuidepostError) => void): void {
     const { intake } = this
     const { kernel } = intake
-    const { signal, message, guid, settings, claim, receivedAtMs, peer } = request
+    const { signal, message, settings, peer } = request
     kernel.begin()
-    const title = messages[signal]
-    if (kernel.putPlain(message.chunks, message.bytes) < 0)
-      return intake.refuse(refusalOf('memory', title), peer)
-    const forwarded = await forward(intake, {
-      ...{ signal, guid, message, claim, receivedAtMs, peer, title, nameOf },
+    if (kernel.putPlain(message.chunks, message.bytes) < 0) {
+      done(intake.refuse(refusalOf('memory', messages[signal]), peer))
+      return
+    }
+    const forwarding = {
+      signal,
       stamping: otlpStampings[signal],
       destination: this.#destinations[signal],
       rules: settings.rules[signal],
-    })
-    if (forwarded instanceof GuidepostError) return forwarded
-    const { items, refused } = forwarded
-    if (refused === undefined) return takenWhole
-    // A partial success is for what was taken in part; a request of which nothing was taken has failed.
-    return refused.count === items
-      ? refused.error
-      : { rejected: refused.count, reason: refused.error.message }
+      guid: request.guid,
+      message,
+      claim: request.claim,
+      receivedAtMs: request.receivedAtMs,
+      peer,
+      title: messages[signal],
+      nameOf,
+    }
+    forward(intake, forwarding, (result) => done(takenOf(result)))
   }
+}
+
+function takenOf(result: Forwarded | GuidepostError): Taken | GuidepostError {
+  if (result instanceof GuidepostError) return result
+  const { items, refused } = result
+  if (refused === undefined) return takenWhole
+  // A partial success is for what was taken in part; a request of which nothing was taken has failed.
+  return refused.count === items ? refused.error : { rejected: refused.count, reason: refused.error.message }
 }

@@ -63,5 +63,6 @@ async function receive(
   const message = body instanceof GuidepostError ? body : messageOf(body, claim)
   if (message === undefined) return undefined
   if (message instanceof GuidepostError) return intake.refuse(message, peer)
-  return receiver.take({ form, message, guid, settings, claim, receivedAtMs, peer })
+  const taking = { form, message, guid, settings, claim, receivedAtMs, peer }
+  return new Promise((resolve) => receiver.take(taking, resolve))
 }

@@ -88,21 +88,21 @@ export class SpanReceiver {
   }
 
   /**
-   * From the whole message to its fate; takes over the body and releases it. Undefined: every span is durable. Everything
-   * up to the submission happens before the first turn ends, for the kernel's sake. Never rejects: what breaks here is
-   * told as worth a repeat, since a sender would drop the spans for a fault of ours.
+   * From the whole message to its fate; takes over the body and releases it. `done` is told it once, perhaps before this
+   * returns, and must not throw; undefined: every span is durable. Everything up to the submission happens in this turn,
+   * for the kernel's sake. Never throws: what breaks here is told as worth a repeat, since a sender would drop the spans
+   * for a fault of ours.
    */
-  async take(request: SpanMessage): Promise<GuidepostError | undefined> {
+  take(request: SpanMessage, done: (failure: GuidepostError | undefined) => void): void {
     try {
-      return await this.#take(request)
+      this.#take(request, done)
     } catch (error) {
-      return this.intake.broke(error, request.peer)
-    } finally {
-      request.message.release()
+      done(this.intake.broke(error, request.peer))
     }
+    request.message.release()
   }
 
-  async #take(request: SpanMessage): Promise<GuidepostError | undefined> {
+  #take(request: SpanMessage, done: (failure: GuidepostError | undefined) => void): void {
     const { intake } = this
     const { kernel } = intake
     const { form, message, guid, settings, claim, receivedAtMs, peer } = request
@@ -111,13 +111,16 @@ export class SpanReceiver {
     if (problem !== undefined) {
       const place = problem === 'thrift' ? `: it is at fault at byte ${kernel.faultByte}` : ''
       const hint = form.hint?.(message.chunks[0] ?? nothing) ?? ''
-      return intake.refuse(refusalOf(problem, form.title, place + hint), peer)
+      done(intake.refuse(refusalOf(problem, form.title, place + hint), peer))
+      return
     }
-    const forwarded = await forward(intake, {
-      ...{ signal: 'traces', ...this.#output, rules: settings.rules },
+    const forwarding = {
+      ...{ signal: 'traces' as const, ...this.#output, rules: settings.rules },
       ...{ guid, message, claim, receivedAtMs, peer, title: form.title },
-    })
-    return forwarded instanceof GuidepostError ? forwarded : forwarded.refused?.error
+    }
+    forward(intake, forwarding, (result) =>
+      done(result instanceof GuidepostError ? result : result.refused?.error),
+    )
   }
 }
 

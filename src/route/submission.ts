@@ -4,24 +4,47 @@
  */
 import type { GuidepostError } from '../errors.ts'
 
-export class Submission {
-  /** Settles with undefined when every record is durable, otherwise with the first failure. Never rejects. */
-  readonly settled: Promise<GuidepostError | undefined>
-  #settle!: (failure: GuidepostError | undefined) => void
-  #pending = 1
-  #failure: GuidepostError | undefined
-  #onSettled: (() => void) | undefined
+/** Undefined when every record is durable, otherwise the first failure. */
+export type Fate = GuidepostError | undefined
 
-  constructor() {
-    this.settled = new Promise((resolve) => {
-      this.#settle = resolve
-    })
+/** On whose books the bytes of a request's records are; a `Claim` is one. */
+export interface BytesHolder {
+  settled(bytes: number): void
+}
+
+export class Submission {
+  #pending = 1
+  #holder: BytesHolder | undefined
+  #heldBytes = 0
+  #failure: Fate
+  #told: ((fate: Fate) => void) | undefined
+
+  /** As `onSettled`. Never rejects. */
+  get settled(): Promise<Fate> {
+    return new Promise((resolve) => this.onSettled(resolve))
   }
 
-  /** Called just before it is settled, or now when it is. */
-  onSettled(done: () => void): void {
-    if (this.#pending === 0) done()
-    else this.#onSettled = done
+  /** `holder` is told just before all others, once, and of so many bytes. */
+  holdUntilSettled(holder: BytesHolder, bytes: number): void {
+    if (this.#pending === 0) {
+      holder.settled(bytes)
+      return
+    }
+    this.#holder = holder
+    this.#heldBytes = bytes
+  }
+
+  /** Told once when it is settled, in the midst of the route's work, so it must not throw; now when it is settled already. */
+  onSettled(told: (fate: Fate) => void): void {
+    if (this.#pending === 0) told(this.#failure)
+    else if (this.#told === undefined) this.#told = told
+    else {
+      const before = this.#told
+      this.#told = (fate) => {
+        before(fate)
+        told(fate)
+      }
+    }
   }
 
   /** One more record holds items of this request. */
@@ -30,10 +53,12 @@ export class Submission {
   }
 
   /** The fate of one record, or the end of joining. */
-  leave(failure: GuidepostError | undefined): void {
+  leave(failure: Fate): void {
     this.#failure ??= failure
     if (--this.#pending > 0) return
-    this.#onSettled?.()
-    this.#settle(this.#failure)
+    this.#holder?.settled(this.#heldBytes)
+    this.#told?.(this.#failure)
+    this.#holder = undefined
+    this.#told = undefined
   }
 }

@@ -27,6 +27,14 @@ export interface Sender {
   readonly connection: number
 }
 
+/** The distinct sets of source values of a request; the kernel has them. */
+export interface SourceTuples {
+  /** Which sources tuple `i` has a value of; bit 0: the value under the stamp's own name. */
+  tupleMask(i: number): number
+  /** The value of the `nth` set bit of the mask; undefined when it is too long or no text. */
+  tupleValue(i: number, nth: number): string | undefined
+}
+
 /** The request's own guid, and which item sources stand before it. */
 export interface RequestGuid {
   readonly guid: Guid | undefined
@@ -62,6 +70,8 @@ export class GuidRules {
   /** For each source of the configuration its bits, 0 for request sources. */
   readonly #bits: number[] = []
   readonly #peers = new Map<GuidSource, readonly PeerRange[]>()
+  /** Of a request that names no guid itself, as most do. */
+  readonly #unnamed: RequestGuid
 
   /**
    * `kind`: whether the protocol's items have labels or attributes; sources of the other kind yield nothing. `renamed`:
@@ -95,18 +105,26 @@ export class GuidRules {
     this.opaque = opaque
     this.wantExisting = config.conflict !== 'overwrite'
     this.deep = config.scope === 'everywhere'
+    this.#unnamed = { guid: undefined, active: this.#activeBefore(config.from.length) }
   }
 
   /** Asks the request sources in their order. A header that comes with several values is the sender's mistake. */
   request(sender: Sender): RequestGuid | GuidepostError {
-    let active = 0
-    for (const [i, source] of this.#config.from.entries()) {
-      active |= this.#bits[i]!
-      const value = this.#requestValue(source, sender)
+    const { from } = this.#config
+    for (let i = 0; i < from.length; i++) {
+      const value = this.#requestValue(from[i]!, sender)
+      if (value === undefined) continue
       if (typeof value === 'object') return value
-      if (value !== undefined && isGuid(value)) return { guid: this.#table.get(value), active }
+      if (isGuid(value)) return { guid: this.#table.get(value), active: this.#activeBefore(i) }
     }
-    return { guid: undefined, active }
+    return this.#unnamed
+  }
+
+  /** The item sources among the first `count` sources. */
+  #activeBefore(count: number): number {
+    let active = 0
+    for (let i = 0; i < count; i++) active |= this.#bits[i]!
+    return active
   }
 
   /** Whether the rules look at the path; a path that names a guid to rules that do not is refused. */
@@ -120,17 +138,18 @@ export class GuidRules {
   }
 
   /**
-   * Judges one tuple of source values (see the kernel's `rules.ts`): the guid of the items that have it, or minus the
+   * Judges tuple `i` of source values (see the kernel's `rules.ts`): the guid of the items that have it, or minus the
    * number of the reason why they are refused.
    */
-  judge(mask: number, value: (nth: number) => string | undefined, request: RequestGuid): Guid | number {
+  judge(tuples: SourceTuples, i: number, request: RequestGuid): Guid | number {
+    const mask = tuples.tupleMask(i)
     let nth = 0
     // A value too long to be looked at is no guid, but it is another value than ours.
-    const existing = mask & 1 ? (value(nth++) ?? TOO_LONG) : ''
+    const existing = mask & 1 ? (tuples.tupleValue(i, nth++) ?? TOO_LONG) : ''
     let chosen: string | undefined
     for (let bit = 1; chosen === undefined && mask >> bit !== 0; bit++) {
       if ((mask & (1 << bit)) === 0) continue
-      const text = value(nth++)
+      const text = tuples.tupleValue(i, nth++)
       const match = this.#matches[bit]
       const found = match === undefined || text === undefined ? text : match.exec(text)?.[1]
       if (found !== undefined && isGuid(found)) chosen = found
@@ -163,25 +182,31 @@ export class GuidRules {
       case 'peer':
         return this.#peers.get(source)?.find(({ range }) => range.check(sender.peer, family(sender.peer)))
           ?.guid
-      case 'header': {
-        const headers = sender.header(source.name)
-        // A proxy may have joined what came as several headers (RFC 9110, 5.3); no guid holds a comma.
-        const values = source.match === undefined ? headers.flatMap((value) => value.split(',')) : headers
-        if (values.length > 1) {
-          return permanent(
-            'GP_GUID_HEADER',
-            `the header ${source.name} came ${values.length} times; send it once, so that the guid is certain`,
-          )
-        }
-        const value = values[0]?.trim()
-        if (value === undefined || source.match === undefined) return value
-        return value.length <= limits.guidSourceBytesMax ? source.match.exec(value)?.[1] : undefined
-      }
+      case 'header':
+        return headerValue(source, sender.header(source.name))
       default:
         // Labels and attributes are the kernel's; credentials are not available yet.
         return undefined
     }
   }
+}
+
+function headerValue(
+  { name, match }: GuidSource & { readonly kind: 'header' },
+  headers: readonly string[],
+): string | undefined | GuidepostError {
+  if (headers.length === 0) return undefined
+  // A proxy may have joined what came as several headers (RFC 9110, 5.3); no guid holds a comma.
+  const values = match === undefined ? headers.flatMap((value) => value.split(',')) : headers
+  if (values.length > 1) {
+    return permanent(
+      'GP_GUID_HEADER',
+      `the header ${name} came ${values.length} times; send it once, so that the guid is certain`,
+    )
+  }
+  const value = values[0]!.trim()
+  if (match === undefined) return value
+  return value.length <= limits.guidSourceBytesMax ? match.exec(value)?.[1] : undefined
 }
 
 function peerRange(entry: { readonly cidr: string; readonly guid: string }): PeerRange {

@@ -87,28 +87,35 @@ function assign(
   request: RequestGuid,
 ): Guid[] | 'too_large' | undefined {
   const number = ++requests
-  const guids: Guid[] = []
-  const verdicts: number[] = []
   const count = kernel.tupleCount
+  // Not pushed to: most requests have one guid, and a list that grows begins with room for seventeen.
+  const guids = new Array<Guid>(Math.min(count, limits.requestRecordsMax + 1))
+  const verdicts = new Array<number>(count)
+  let slots = 0
   for (let i = 0; i < count; i++) {
-    const verdict = rules.judge(kernel.tupleMask(i), (nth) => kernel.tupleValue(i, nth), request)
+    const verdict = rules.judge(kernel, i, request)
     if (typeof verdict === 'number') {
-      verdicts.push(verdict)
+      verdicts[i] = verdict
       continue
     }
     if (verdict.slotRequest !== number) {
       verdict.slotRequest = number
-      verdict.slot = guids.length
+      verdict.slot = slots
       // One tuple is that of items without any source, of which there may be none.
-      if (guids.push(verdict) > limits.requestRecordsMax + 1) return 'too_large'
+      if (slots > limits.requestRecordsMax) return 'too_large'
+      guids[slots++] = verdict
     }
-    verdicts.push(verdict.slot)
+    verdicts[i] = verdict.slot
   }
+  guids.length = slots
   const stamps = guids.map((guid) => stamping.stampOf(guid))
   return kernel.setVerdicts(verdicts) && kernel.setSlots(stamps) ? guids : undefined
 }
 
-function refusals(kernel: Kernel): { reason: RefusalReason; count: number }[] {
+const none: Stamped['refused'] = []
+
+function refusals(kernel: Kernel): Stamped['refused'] {
+  if (!kernel.hasRefused) return none
   const refused: { reason: RefusalReason; count: number }[] = []
   for (const reason of refusalReasons) {
     if (reason === '') continue

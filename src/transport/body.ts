@@ -60,9 +60,11 @@ export function shortageError(shortage: Shortage, bytesMax: number): GuidepostEr
 const SMALL_BYTES = 4 * KiB
 const GATHER_BYTES = 16 * KiB
 
+const none: Buffer[] = []
+
 /** The chunks of one body or message, and what they take from the budget. */
 export class Gathered implements Body, Unfinished {
-  readonly chunks: Buffer[] = []
+  #chunks = none
   bytes = 0
   seenBytes = 0
   readonly #lost: (error: GuidepostError) => void
@@ -77,6 +79,10 @@ export class Gathered implements Body, Unfinished {
   constructor(budget: ByteBudget, lost: (error: GuidepostError) => void) {
     this.#budget = budget
     this.#lost = lost
+  }
+
+  get chunks(): readonly Buffer[] {
+    return this.#chunks
   }
 
   lose(): void {
@@ -103,18 +109,18 @@ export class Gathered implements Body, Unfinished {
     if (chunk.length >= SMALL_BYTES) {
       if (!this.#charge(chunk.length)) return false
       this.#gather = undefined
-      this.chunks.push(chunk)
+      this.#push(chunk)
     } else if (this.#gather !== undefined && this.#filled + chunk.length <= this.#gather.length) {
       chunk.copy(this.#gather, this.#filled)
       this.#filled += chunk.length
-      this.chunks[this.chunks.length - 1] = this.#gather.subarray(0, this.#filled)
+      this.#chunks[this.#chunks.length - 1] = this.#gather.subarray(0, this.#filled)
     } else {
       // The first small chunk of a run is mostly the end of a body, and nothing follows.
-      const room = this.chunks.length < 2 ? SMALL_BYTES : GATHER_BYTES
+      const room = this.#chunks.length < 2 ? SMALL_BYTES : GATHER_BYTES
       if (!this.#charge(room)) return false
       this.#gather = Buffer.allocUnsafeSlow(room)
       this.#filled = chunk.copy(this.#gather)
-      this.chunks.push(this.#gather.subarray(0, this.#filled))
+      this.#push(this.#gather.subarray(0, this.#filled))
     }
     this.bytes += chunk.length
     return true
@@ -123,18 +129,18 @@ export class Gathered implements Body, Unfinished {
   /** As `add`, for the only chunk there will be. It is not copied: see `compact`. */
   addWhole(chunk: Buffer): boolean {
     if (!this.#charge(chunk.length)) return false
-    this.chunks.push(chunk)
+    this.#push(chunk)
     this.bytes = chunk.length
     return true
   }
 
   /** Lets go of the large buffer that a small chunk came in, for one that is kept longer than it takes to read it. */
   compact(): void {
-    const [chunk] = this.chunks
-    if (this.chunks.length !== 1 || chunk === undefined || chunk.length >= SMALL_BYTES) return
+    const [chunk] = this.#chunks
+    if (this.#chunks.length !== 1 || chunk === undefined || chunk.length >= SMALL_BYTES) return
     if (chunk.buffer.byteLength <= SMALL_BYTES) return
-    this.chunks[0] = Buffer.allocUnsafeSlow(chunk.length)
-    chunk.copy(this.chunks[0])
+    this.#chunks[0] = Buffer.allocUnsafeSlow(chunk.length)
+    chunk.copy(this.#chunks[0])
   }
 
   /** Gives everything back, the bytes too: whoever waits for the bus meanwhile must not keep them. */
@@ -142,8 +148,14 @@ export class Gathered implements Body, Unfinished {
     this.forget()
     this.#budget.give(this.#charged)
     this.#charged = 0
-    this.chunks.length = 0
+    this.#chunks = none
     this.#gather = undefined
+  }
+
+  /** Most have one chunk; a list that is pushed to begins with room for seventeen. */
+  #push(chunk: Buffer): void {
+    if (this.#chunks.length === 0) this.#chunks = [chunk]
+    else this.#chunks.push(chunk)
   }
 
   #charge(bytes: number): boolean {
@@ -178,40 +190,47 @@ export function readBody(
   bytesMax: number,
   budget: ByteBudget,
 ): Promise<Body | GuidepostError> {
-  return new Promise((resolve) => {
-    const announced = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY)
-    const gathered = new Gathered(budget, (error) => refuse(error))
-    const release = (): void => gathered.release()
-    const finish = (result: Body | GuidepostError): void => {
-      request.off('data', onData)
-      request.off('end', onEnd)
-      request.off('close', onClose)
-      request.off('error', onClose)
-      // Without a listener an error of the socket, after the body was read or given up, would end the process.
-      request.on('error', () => undefined)
-      resolve(result)
-    }
-    const refuse = (error: GuidepostError): void => {
-      release()
-      finish(error)
-      request.resume()
-    }
-    const onClose = (): void =>
-      refuse(retryable('GP_BODY_INCOMPLETE', 'the connection ended before the body did'))
-    const onData = (chunk: Buffer): void => {
-      if (gathered.bytes + chunk.length > bytesMax) refuse(tooLarge(gathered.bytes + chunk.length, bytesMax))
-      else if (!gathered.add(chunk)) refuse(overloaded(budget, chunk.length))
-      else if (gathered.bytes < announced) gathered.watch()
-    }
-    const onEnd = (): void => {
-      gathered.forget()
-      finish({ chunks: gathered.chunks, bytes: gathered.bytes, release })
-    }
-    request.on('data', onData)
-    request.on('end', onEnd)
-    request.on('close', onClose)
-    request.on('error', onClose)
-    if (request.destroyed) onClose()
-    else continues.get(request)?.()
+  return new Promise((resolve) => takeBody(request, bytesMax, budget, resolve))
+}
+
+/** The same without a promise. `done` is told once, perhaps before this returns. */
+export function takeBody(
+  request: IncomingMessage,
+  bytesMax: number,
+  budget: ByteBudget,
+  done: (body: Body | GuidepostError) => void,
+): void {
+  const announced = Number(request.headers['content-length'] ?? Number.POSITIVE_INFINITY)
+  const gathered = new Gathered(budget, (error) => refuse(error))
+  // Listeners stay: to take each away again costs more than to ask whether it is over. And without one for it, an error of
+  // the socket after the body was read or given up would end the process.
+  let isOver = false
+  const refuse = (error: GuidepostError): void => {
+    if (isOver) return
+    isOver = true
+    gathered.release()
+    done(error)
+    request.resume()
+  }
+  const onClose = (): void => {
+    if (!isOver) refuse(retryable('GP_BODY_INCOMPLETE', 'the connection ended before the body did'))
+  }
+  request.on('data', (chunk: Buffer) => {
+    if (isOver) return
+    if (gathered.bytes + chunk.length > bytesMax) refuse(tooLarge(gathered.bytes + chunk.length, bytesMax))
+    // Its end comes with it, so that it need not be copied out of what the socket was read in.
+    else if (!(chunk.length === announced ? gathered.addWhole(chunk) : gathered.add(chunk)))
+      refuse(overloaded(budget, chunk.length))
+    else if (gathered.bytes < announced) gathered.watch()
   })
+  request.on('end', () => {
+    if (isOver) return
+    isOver = true
+    gathered.forget()
+    done(gathered)
+  })
+  request.on('close', onClose)
+  request.on('error', onClose)
+  if (request.destroyed) onClose()
+  else continues.get(request)?.()
 }

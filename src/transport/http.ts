@@ -20,17 +20,30 @@ export interface HttpRequest extends Sender {
   readonly raw: IncomingMessage
   /** The connection, as whoever shares out the bytes in flight knows it. */
   readonly link: Link
+  /** Ends the request of a route's `take`; only the first answer counts. */
+  answer(answer: Answer): void
 }
 
-export interface HttpRoute {
+interface RouteAt {
   readonly path: string
   /** What the path is asked by; undefined: POST alone. */
   readonly method?: 'GET' | 'POST'
   /** Asked for each request, since a reload may change it. Without a policy, pages of browsers may not send. */
   readonly cors?: () => CorsPolicy | undefined
-  /** Never rejects for what a sender did. */
-  handle(request: HttpRequest): Promise<Answer>
 }
+
+/** A route answers by the promise of `handle`; or `take` takes a request over and answers it at any time, with no promise. */
+export type HttpRoute = RouteAt &
+  (
+    | {
+        /** Never rejects for what a sender did. */
+        handle(request: HttpRequest): Promise<Answer>
+      }
+    | {
+        /** Never throws for what a sender did. */
+        take(request: HttpRequest): void
+      }
+  )
 
 export interface HttpListenerOptions {
   /** The block of the configuration that has the host and the port, such as `listeners.http`. */
@@ -48,37 +61,66 @@ export interface HttpListenerOptions {
   readonly failed: (error: unknown) => void
 }
 
+const none: readonly string[] = []
+
+type Reply = (response: ServerResponse, answer: Answer, more?: Readonly<Record<string, string>>) => void
+
 class Request implements HttpRequest {
   readonly raw: IncomingMessage
   readonly listenerGuid: string | undefined
   readonly pathGuid: string | undefined
-  readonly peer: string
-  readonly connection: number
-  readonly link: Link
+  readonly #response: ServerResponse
+  readonly #connection: Connection
+  readonly #cors: CorsPolicy | undefined
+  readonly #reply: Reply
 
   constructor(
     raw: IncomingMessage,
+    response: ServerResponse,
     listenerGuid: string | undefined,
     pathGuid: string | undefined,
-    { number, link }: Connection,
+    connection: Connection,
+    cors: CorsPolicy | undefined,
+    reply: Reply,
   ) {
     this.raw = raw
+    this.#response = response
     this.listenerGuid = listenerGuid
     this.pathGuid = pathGuid
-    this.peer = raw.socket.remoteAddress ?? ''
-    this.connection = number
-    this.link = link
+    this.#connection = connection
+    this.#cors = cors
+    this.#reply = reply
+  }
+
+  get peer(): string {
+    return this.#connection.peer
+  }
+
+  get connection(): number {
+    return this.#connection.number
+  }
+
+  get link(): Link {
+    return this.#connection.link
   }
 
   header(name: string): readonly string[] {
+    // Node makes the distinct ones of all headers at once; mostly what is asked for is not there.
+    if (!Object.hasOwn(this.raw.headers, name)) return none
     const { headersDistinct } = this.raw
-    return Object.hasOwn(headersDistinct, name) ? headersDistinct[name]! : []
+    return Object.hasOwn(headersDistinct, name) ? headersDistinct[name]! : none
+  }
+
+  answer(answer: Answer): void {
+    this.#reply(this.#response, answer, this.#cors?.headers(this.raw.headers))
   }
 }
 
 /** What is known of a connection. */
 interface Connection {
   readonly number: number
+  /** The address of its other end. */
+  readonly peer: string
   readonly link: Link
   /** Requests of it that are not answered to their end. */
   requests: number
@@ -96,6 +138,7 @@ export class HttpListener {
   /** One, or two where `localhost` has an IPv6 address as well. */
   readonly #servers: Server[] = []
   readonly #sockets = new Set<KnownSocket>()
+  readonly #replyTo: Reply = (response, answer, more) => this.#reply(response, answer, more)
   #draining = false
 
   constructor(options: HttpListenerOptions) {
@@ -153,30 +196,45 @@ export class HttpListener {
   #take(request: IncomingMessage, response: ServerResponse): void {
     const found = this.#paths.find(request.url ?? '')
     if (found === undefined) this.#refusePath(request, response)
-    else void this.#serve(found.route, request, response, found.guid)
+    else this.#serve(found.route, request, response, found.guid)
   }
 
-  async #serve(
+  #serve(
     route: HttpRoute,
     raw: IncomingMessage,
     response: ServerResponse,
     pathGuid: string | undefined,
-  ): Promise<void> {
-    const connection = connectionOf(raw.socket, this.#options.shares)
+  ): void {
+    const { shares, guid, refused } = this.#options
+    const connection = connectionOf(raw.socket, shares)
     if (++connection.requests > limits.pipelinedMax) {
       // Senders wait for an answer before they send more on a connection; one that does not would fill the memory.
-      if (!raw.socket.destroyed) this.#options.refused('pipelining')
+      if (!raw.socket.destroyed) refused('pipelining')
       raw.socket.destroy()
       return
     }
     response.on('close', () => connection.requests--)
     const cors = route.cors?.()
-    const request = new Request(raw, this.#options.guid, pathGuid, connection)
-    const answer = await this.#handle(route, cors, request)
-    this.#reply(response, answer, cors?.headers(raw.headers))
+    const request = new Request(raw, response, guid, pathGuid, connection, cors, this.#replyTo)
+    const early = this.#answerEarly(route, cors, request)
+    if (early !== undefined) {
+      request.answer(early)
+      return
+    }
+    try {
+      if ('take' in route) route.take(request)
+      else
+        route.handle(request).then(
+          (answer) => request.answer(answer),
+          (error: unknown) => request.answer(this.#answerBroken(error)),
+        )
+    } catch (error) {
+      request.answer(this.#answerBroken(error))
+    }
   }
 
-  async #handle(route: HttpRoute, cors: CorsPolicy | undefined, request: HttpRequest): Promise<Answer> {
+  /** What is answered before any receiver sees it. */
+  #answerEarly(route: HttpRoute, cors: CorsPolicy | undefined, request: HttpRequest): Answer | undefined {
     // Answered in a drain too: by any other answer a browser would not ask whether it may try again.
     const preflight = cors?.preflight(request.raw)
     if (preflight !== undefined) return preflight
@@ -185,19 +243,17 @@ export class HttpListener {
       return answerFor(retryable('GP_DRAINING', 'the gateway is stopping; try again'))
     }
     const { method = 'POST' } = route
-    if (request.raw.method !== method) {
-      this.#options.refused('method')
-      const what = method === 'POST' ? 'senders POST to' : 'clients GET'
-      const error = permanent('GP_METHOD', `${request.raw.method} does nothing here; ${what} ${route.path}`)
-      return answerFor(error, { allow: cors === undefined ? method : `${method}, OPTIONS` })
-    }
-    try {
-      return await route.handle(request)
-    } catch (error) {
-      if (error instanceof GuidepostError) return answerFor(error)
-      this.#options.failed(error)
-      return answerFor(permanent('GP_INTERNAL', 'the gateway failed; see its log'))
-    }
+    if (request.raw.method === method) return undefined
+    this.#options.refused('method')
+    const what = method === 'POST' ? 'senders POST to' : 'clients GET'
+    const error = permanent('GP_METHOD', `${request.raw.method} does nothing here; ${what} ${route.path}`)
+    return answerFor(error, { allow: cors === undefined ? method : `${method}, OPTIONS` })
+  }
+
+  #answerBroken(error: unknown): Answer {
+    if (error instanceof GuidepostError) return answerFor(error)
+    this.#options.failed(error)
+    return answerFor(permanent('GP_INTERNAL', 'the gateway failed; see its log'))
   }
 
   #refusePath({ url = '', method, socket }: IncomingMessage, response: ServerResponse): void {
@@ -226,6 +282,8 @@ export class HttpListener {
       ...(contentType === undefined ? {} : { 'content-type': contentType }),
     })
     if (isUnread) endUnread(request, response, body)
+    // Without an empty body, which node would write apart.
+    else if (bytes === 0) response.end()
     else response.end(body)
   }
 }
@@ -317,11 +375,12 @@ function brokenStatus(code: string | undefined): string {
 function connectionOf(socket: KnownSocket, shares: Shares): Connection {
   const known = socket[connectionKey]
   if (known !== undefined) return known
-  const link = shares.connect(socket.remoteAddress ?? '')
+  const peer = socket.remoteAddress ?? ''
+  const link = shares.connect(peer)
   // A socket that is closed already says so no more.
   if (socket.destroyed) link.end()
   else socket.once('close', () => link.end())
-  const connection = { number: ++connections, link, requests: 0, isAnswered: false }
+  const connection = { number: ++connections, peer, link, requests: 0, isAnswered: false }
   socket[connectionKey] = connection
   return connection
 }

@@ -331,6 +331,15 @@ export class Kernel {
     this.#bytes.copy(target, 0, at, at + bytes)
   }
 
+  /** Whether the plan refused any item. */
+  get hasRefused(): boolean {
+    this.#view()
+    const first = (this.#exports.refused.value as number) >> 2
+    for (let number = 0; number < refusalReasons.length; number++)
+      if (this.#words[first + number]! > 0) return true
+    return false
+  }
+
   /** How many items the plan refused for `reason`. */
   refusedCount(reason: RefusalReason): number {
     this.#view()

@@ -48,10 +48,13 @@ export async function listen(
       {
         path: PATH,
         admit: options.admit ?? (() => undefined),
-        handle: async (call, body) => {
+        handle: (call, body) => {
           const message = Buffer.concat(body.chunks)
           body.release()
-          return handle(call, message)
+          handle(call, message).then(
+            (result) => call.answer(result),
+            (error: unknown) => call.broke(error),
+          )
         },
       },
     ],

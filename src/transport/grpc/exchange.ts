@@ -53,6 +53,8 @@ export interface CallStart {
   readonly chargedBytes: number
 }
 
+const none: readonly string[] = []
+
 const responseHeaders = [
   [':status', '200'],
   ['content-type', 'application/grpc'],
@@ -61,7 +63,7 @@ const responseHeaders = [
 const responseBlock = encodeHeaders(responseHeaders)
 const okTrailers = encodeHeaders(['grpc-status', '0'])
 
-export abstract class Exchange implements GrpcCall, RequestReader {
+export abstract class Exchange implements Omit<GrpcCall, 'answer' | 'broke'>, RequestReader {
   readonly path: string
   readonly listenerGuid: string | undefined
   readonly pathGuid = undefined
@@ -99,9 +101,9 @@ export abstract class Exchange implements GrpcCall, RequestReader {
 
   header(name: string): readonly string[] {
     const { rawHeaders } = this.start
-    const values: string[] = []
+    let values = none
     for (let i = 0; i < rawHeaders.length; i += 2)
-      if (rawHeaders[i] === name) values.push(rawHeaders[i + 1]!.trim())
+      if (rawHeaders[i] === name) values = [...values, rawHeaders[i + 1]!.trim()]
     return values
   }
 
@@ -137,11 +139,17 @@ export abstract class Exchange implements GrpcCall, RequestReader {
     this.stream.respond(responseBlock)
   }
 
-  /** Ends the answer, with a last frame or without. Trailers say OK. */
-  protected finish(frame?: Buffer): void {
+  /** Ends the answer. Trailers say OK. */
+  protected finish(): void {
     this.isAnswered = true
-    if (frame !== undefined) this.stream.write(frame)
     this.stream.end(okTrailers)
+    this.stream.stopReading()
+  }
+
+  /** A whole answer of one message behind its prefix. */
+  protected respondWhole(frame: Buffer): void {
+    this.isAnswered = true
+    this.stream.respondWhole(responseBlock, frame, okTrailers)
     this.stream.stopReading()
   }
 

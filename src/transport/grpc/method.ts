@@ -17,6 +17,10 @@ export interface GrpcCall extends Sender {
   readonly deadline: number | undefined
   /** Defined once the client cancelled, went away or gave up: what the call has ended with. An answer is thrown away. */
   readonly endedWith: GrpcStatusCode | undefined
+  /** Answers a unary call, with a message or an error; only the first answer counts. Does not throw for what a client did. */
+  answer(result: Buffer | GuidepostError): void
+  /** The same when something broke: the operator is told what it was. An error of ours is answered as it is. */
+  broke(error: unknown): void
 }
 
 /** A unary method. */
@@ -25,10 +29,11 @@ export interface GrpcMethod {
   /** Asked when the headers are in, before a byte of the message is kept. What it refuses, it counts itself. */
   admit(call: GrpcCall): GuidepostError | undefined
   /**
-   * The whole message, inflated. Ownership of `message` passes to the method, which calls `release()` once. Resolves with
-   * the response message. Never rejects for what a sender did.
+   * The whole message, inflated. Ownership of `message` passes to the method, which calls `release()`. It answers the call
+   * now or later: no promise for each call, since there are many and each would leave several objects. Never throws for
+   * what a sender did; what it throws is as told to `broke`.
    */
-  handle(call: GrpcCall, message: Body): Promise<Buffer | GuidepostError>
+  handle(call: GrpcCall, message: Body): void
 }
 
 /** What a receiver has one listener serve. */

@@ -6,9 +6,9 @@ import { inflate } from '../inflate.ts'
 import { GrpcStatus } from '../rpc-status.ts'
 import { type CallHost, type CallStart, Exchange } from './exchange.ts'
 import { framed, MessageReader } from './frames.ts'
-import type { GrpcMethod } from './method.ts'
+import type { GrpcCall, GrpcMethod } from './method.ts'
 
-export class UnaryCall extends Exchange {
+export class UnaryCall extends Exchange implements GrpcCall {
   readonly #method: GrpcMethod
   /** Undefined once the message was handed over or thrown away. */
   #reader: MessageReader | undefined
@@ -129,26 +129,23 @@ export class UnaryCall extends Exchange {
   }
 
   #handle(message: Body): void {
-    const broke = (error: unknown): void => {
-      if (error instanceof GuidepostError) this.#answer(error)
-      else this.breakDown(error)
-    }
     try {
-      this.#method.handle(this, message).then((result) => this.#answer(result), broke)
+      this.#method.handle(this, message)
     } catch (error) {
-      broke(error)
+      this.broke(error)
     }
   }
 
-  #answer(result: Buffer | GuidepostError): void {
+  broke(error: unknown): void {
+    if (error instanceof GuidepostError) this.answer(error)
+    else this.breakDown(error)
+  }
+
+  answer(result: Buffer | GuidepostError): void {
     if (!this.canAnswer) return
     this.#answeredMs = performance.now()
-    if (result instanceof GuidepostError) {
-      this.fail(result)
-      return
-    }
-    this.respond()
-    this.finish(framed(result))
+    if (result instanceof GuidepostError) this.fail(result)
+    else this.respondWhole(framed(result))
   }
 
   #refuseMany(): void {

@@ -22,7 +22,7 @@ import {
   makeNumberFrame,
   windowBytesMax,
 } from './frames.ts'
-import { areTrailers, readHead } from './head.ts'
+import { areTrailers, HeadReader } from './head.ts'
 import { fragmentFrom, fragmentTo, HeadBlocks } from './head-blocks.ts'
 import { NO_TABLE } from './hpack.ts'
 import { LastOnes } from './last-ones.ts'
@@ -39,7 +39,7 @@ export class Http2Connection implements StreamHost {
   frameBytesMax = frameBytesMin
   readonly waiting = new Set<Http2Stream>()
   readonly #handler: ConnectionHandler
-  readonly #output: Output
+  readonly output: Output
   readonly #streams = new Map<number, Http2Stream>()
   /** Streams that were reset here while their request was under way: what still comes for them is no fault. */
   readonly #forgotten = new LastOnes(limits.grpcStreamsMax)
@@ -60,6 +60,7 @@ export class Http2Connection implements StreamHost {
   /** Cuts a connection that is at its end if its client does not close it. */
   #cut: NodeJS.Timeout | undefined
   readonly #owed = new Owed()
+  readonly #heads = new HeadReader()
   /** The frame with which the open header block begins. */
   #blockFrame = 0
   /** Of the DATA that is being read. */
@@ -74,7 +75,7 @@ export class Http2Connection implements StreamHost {
   constructor(socket: Socket, handler: ConnectionHandler) {
     this.socket = socket
     this.#handler = handler
-    this.#output = new Output(socket, () =>
+    this.output = new Output(socket, () =>
       this.#break(new Broken(Http2Code.ENHANCE_YOUR_CALM, 'answers are not taken')),
     )
     socket.write(hello)
@@ -115,7 +116,7 @@ export class Http2Connection implements StreamHost {
   }
 
   push(frames: Buffer): void {
-    if (!this.#isOver) this.#output.push(frames)
+    if (!this.#isOver) this.output.push(frames)
   }
 
   headerPrefix(): Buffer {
@@ -133,7 +134,7 @@ export class Http2Connection implements StreamHost {
 
   #endWhenIdle(): void {
     if (this.#streams.size > 0 || this.#isOver) return
-    this.#output.flush()
+    this.output.flush()
     this.socket.end()
     this.#cutLater()
   }
@@ -161,10 +162,10 @@ export class Http2Connection implements StreamHost {
 
   #break({ code, message: text }: Broken): void {
     if (this.#isOver) return
-    this.#output.push(makeGoAway(this.#lastStream, code, text))
+    this.output.push(makeGoAway(this.#lastStream, code, text))
     this.#isOver = true
     this.#frames.isStopped = true
-    this.#output.flush()
+    this.output.flush()
     this.#handler.broken(text)
     // What was answered leaves if the client takes it; it is not waited for.
     this.socket.destroySoon()
@@ -325,8 +326,8 @@ export class Http2Connection implements StreamHost {
       return
     }
     const { stream: id, endsStream } = this.#blocks
-    const list: string[] = []
-    const result = this.#blocks.decode(payload, from, to, list)
+    const result = this.#blocks.decode(payload, from, to)
+    const { list } = this.#blocks
     if (result === undefined) throw tooLong()
     if (result === 'broken')
       throw new Broken(Http2Code.COMPRESSION_ERROR, 'header fields that cannot be read')
@@ -354,7 +355,7 @@ export class Http2Connection implements StreamHost {
       this.#refuse(id, Http2Code.REFUSED_STREAM, endsStream)
       return
     }
-    const head = list === undefined ? undefined : readHead(list)
+    const head = list === undefined ? undefined : this.#heads.read(list)
     if (list !== undefined && head === undefined) {
       this.#refuse(id, Http2Code.PROTOCOL_ERROR, endsStream)
       return

@@ -81,7 +81,12 @@ export function writeFrameHead(
   target[at + 2] = length & 0xff
   target[at + 3] = type
   target[at + 4] = flags
-  return target.writeUInt32BE(stream, at + 5)
+  // Not writeUInt32BE, which looks at its arguments first.
+  target[at + 5] = stream >>> 24
+  target[at + 6] = (stream >>> 16) & 0xff
+  target[at + 7] = (stream >>> 8) & 0xff
+  target[at + 8] = stream & 0xff
+  return at + frameHeadBytes
 }
 
 /** A frame whose payload is one number of 32 bits: RST_STREAM, WINDOW_UPDATE. */

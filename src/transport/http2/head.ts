@@ -79,6 +79,20 @@ export function readHead(list: readonly string[]): RequestHead | undefined {
 
 const COLON = 0x3a
 
+/** Reads the heads of one connection; a list that comes again, the same object, was read already. */
+export class HeadReader {
+  #list: readonly string[] | undefined
+  #head: RequestHead | undefined
+
+  read(list: readonly string[]): RequestHead | undefined {
+    if (list !== this.#list) {
+      this.#list = list
+      this.#head = readHead(list)
+    }
+    return this.#head
+  }
+}
+
 function isPlain(name: string, value: string): boolean {
   if (forbidden.has(name) || !NAME.test(name)) return false
   return name !== 'te' || value === 'trailers'

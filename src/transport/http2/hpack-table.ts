@@ -91,6 +91,8 @@ export class HeaderTable {
   #count = 0
   #bytes = 0
   #bytesMax: number
+  /** How often what an index stands for may have changed. */
+  changes = 0
 
   /** Holds up to `bytesMax`, until it is resized. */
   constructor(bytesMax: number) {
@@ -117,6 +119,7 @@ export class HeaderTable {
 
   /** Evicts the oldest entries until there is room. One that is larger than the table leaves it empty (4.4). */
   insert(name: string, value: string): void {
+    this.changes++
     const bytes = fieldBytes(name, value)
     this.#shrinkTo(Math.max(0, this.#bytesMax - bytes))
     if (bytes > this.#bytesMax) return
@@ -130,6 +133,7 @@ export class HeaderTable {
 
   /** Evicts what is too much from now on (4.3). The caller has compared `bytesMax` with what was announced. */
   resize(bytesMax: number): void {
+    this.changes++
     this.#bytesMax = bytesMax
     this.#shrinkTo(bytesMax)
   }

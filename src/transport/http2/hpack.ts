@@ -46,6 +46,11 @@ export class HpackDecoder {
     this.#tableBytesMax = tableBytesMax
   }
 
+  /** How often the table has changed: a block that left it as it was means the same again while it stays so. */
+  get tableChanges(): number {
+    return this.#table.changes
+  }
+
   /**
    * Reads a whole block, octets `from` to `to`, and adds names and values in turn to `headers`, in the order of the block.
    * They borrow nothing from `block`. Fields are kept until there are more than `limits.grpcHeadersMax` of them, or until

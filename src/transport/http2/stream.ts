@@ -1,5 +1,7 @@
 /** One stream of a connection: RFC 9113, section 5. It is a request that comes in and an answer that goes out. */
+import { KiB } from '../../limits.ts'
 import { Flag, FrameType, frameHeadBytes, Http2Code, makeNumberFrame, writeFrameHead } from './frames.ts'
+import type { Output } from './output.ts'
 
 /** Who reads the request. What is called here may answer or reset the stream at once. */
 export interface RequestReader {
@@ -20,12 +22,16 @@ export interface StreamHost {
   /** Bytes of one frame's payload that the client takes. */
   readonly frameBytesMax: number
   push(frames: Buffer): void
+  readonly output: Output
   /** What a header block must begin with now, mostly nothing. */
   headerPrefix(): Buffer
   /** Streams that wait for the window of the connection. */
   readonly waiting: Set<Http2Stream>
   closed(stream: Http2Stream): void
 }
+
+/** Up to here a whole answer is written in one piece. */
+const ANSWER_BYTES = 4 * KiB
 
 const nobody: RequestReader = { data() {}, ended() {}, drained() {}, closed() {} }
 
@@ -46,7 +52,7 @@ export class Http2Stream {
   isClosed = false
   readonly #host: StreamHost
   /** DATA that the windows have no room for yet. */
-  #unsent: Buffer[] = []
+  #unsent: Buffer[] | undefined
   #trailers: Buffer | undefined
   #isAnswerEnded = false
   /** What the client still has to say is of no interest once the answer has left. */
@@ -61,7 +67,7 @@ export class Http2Stream {
 
   /** Whether something written has not left yet. */
   get isWaiting(): boolean {
-    return this.#unsent.length > 0
+    return this.#unsent !== undefined && this.#unsent.length > 0
   }
 
   /** The head of the answer: a header block of `encodeHeaders`. */
@@ -81,19 +87,51 @@ export class Http2Stream {
   /** A part of the answer's body, taken over; it leaves as the windows allow. */
   write(chunk: Buffer): void {
     if (this.isClosed || this.#isAnswerEnded || chunk.length === 0) return
+    this.#unsent ??= []
     this.#unsent.push(chunk)
-    this.#send()
+    this.#send(this.#unsent)
   }
 
   /** Ends the answer with trailers, a header block, behind all that was written. */
   end(trailers: Buffer): void {
     if (this.isClosed || this.#isAnswerEnded) return
-    if (this.#unsent.length === 0) {
+    if (!this.isWaiting) {
       this.#end(trailers)
       return
     }
     this.#isAnswerEnded = true
     this.#trailers = trailers
+  }
+
+  /** A whole answer: its head, `chunk` (taken over), and the trailers. Mostly short, and then one piece of three frames. */
+  respondWhole(block: Buffer, chunk: Buffer, trailers: Buffer): void {
+    if (this.isClosed || this.headersSent) return
+    const host = this.#host
+    const room = Math.min(this.sendWindow, host.sendWindow, host.frameBytesMax)
+    if (chunk.length === 0 || chunk.length > room || chunk.length > ANSWER_BYTES) {
+      this.respond(block)
+      this.write(chunk)
+      this.end(trailers)
+      return
+    }
+    this.headersSent = true
+    this.#isAnswerEnded = true
+    this.sendWindow -= chunk.length
+    host.sendWindow -= chunk.length
+    const { id } = this
+    const prefix = host.headerPrefix()
+    const headBytes = prefix.length + block.length
+    const { output } = host
+    let at = output.reserve(3 * frameHeadBytes + headBytes + chunk.length + trailers.length)
+    const { target } = output
+    at = writeFrameHead(target, at, headBytes, FrameType.HEADERS, Flag.END_HEADERS, id)
+    if (prefix.length > 0) at += prefix.copy(target, at)
+    at += block.copy(target, at)
+    at = writeFrameHead(target, at, chunk.length, FrameType.DATA, 0, id)
+    at += chunk.copy(target, at)
+    const flags = Flag.END_HEADERS | Flag.END_STREAM
+    trailers.copy(target, writeFrameHead(target, at, trailers.length, FrameType.HEADERS, flags, id))
+    this.#ended()
   }
 
   /** RST_STREAM: neither side has more to say, and what waits is forgotten. */
@@ -110,37 +148,38 @@ export class Http2Stream {
    */
   stopReading(): void {
     if (this.isRequestEnded) return
-    if (this.#isAnswerEnded && this.#unsent.length === 0) this.reset(Http2Code.NO_ERROR)
+    if (this.#isAnswerEnded && !this.isWaiting) this.reset(Http2Code.NO_ERROR)
     else this.#stopsReading = true
   }
 
   /** The request came to its end. */
   requestEnded(): void {
     this.isRequestEnded = true
-    if (this.#isAnswerEnded && this.#unsent.length === 0) this.close()
+    if (this.#isAnswerEnded && !this.isWaiting) this.close()
     else this.reader.ended()
   }
 
   /** A window has grown. */
   resume(): void {
-    if (this.#unsent.length === 0) return
-    this.#send()
-    if (this.#unsent.length === 0 && !this.#isAnswerEnded) this.reader.drained()
+    const unsent = this.#unsent
+    if (unsent === undefined || unsent.length === 0) return
+    this.#send(unsent)
+    if (unsent.length === 0 && !this.#isAnswerEnded) this.reader.drained()
   }
 
   /** Sends what the windows have room for. */
-  #send(): void {
+  #send(unsent: Buffer[]): void {
     const host = this.#host
-    while (this.#unsent.length > 0) {
-      const chunk = this.#unsent[0]!
+    while (unsent.length > 0) {
+      const chunk = unsent[0]!
       const room = Math.min(this.sendWindow, host.sendWindow, host.frameBytesMax)
       if (room <= 0) {
         if (this.sendWindow > 0) host.waiting.add(this)
         return
       }
       const part = chunk.length <= room ? chunk : chunk.subarray(0, room)
-      if (part === chunk) this.#unsent.shift()
-      else this.#unsent[0] = chunk.subarray(room)
+      if (part === chunk) unsent.shift()
+      else unsent[0] = chunk.subarray(room)
       this.sendWindow -= part.length
       host.sendWindow -= part.length
       const frame = Buffer.allocUnsafe(frameHeadBytes + part.length)
@@ -154,7 +193,7 @@ export class Http2Stream {
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
-    this.#unsent = []
+    this.#unsent = undefined
     this.#trailers = undefined
     this.#host.waiting.delete(this)
     this.#host.closed(this)
@@ -165,6 +204,11 @@ export class Http2Stream {
     this.#trailers = undefined
     this.#isAnswerEnded = true
     this.#pushHeaders(block, Flag.END_STREAM)
+    this.#ended()
+  }
+
+  /** All of the answer has been written. */
+  #ended(): void {
     if (this.isRequestEnded) this.close()
     else if (this.#stopsReading) this.reset(Http2Code.NO_ERROR)
   }
