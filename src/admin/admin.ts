@@ -8,6 +8,7 @@ import { limits } from '../limits.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { Exposition } from '../telemetry/metrics.ts'
 import { version } from '../telemetry/version.ts'
+import { pathOf } from '../transport/http-paths.ts'
 import { listenOn } from '../transport/listen.ts'
 import { createServer } from '../transport/node-http.ts'
 
@@ -62,7 +63,7 @@ export function createAdmin(options: AdminOptions): Admin {
       await Promise.all(closed)
     },
     get address() {
-      const bound = servers[0]?.address()
+      const bound = servers.find((server) => server.listening)?.address()
       return typeof bound === 'object' && bound !== null ? bound : undefined
     },
   }
@@ -135,7 +136,7 @@ const pages: Readonly<
 }
 
 async function pageOf(request: IncomingMessage, options: AdminOptions): Promise<Page> {
-  const path = shown(request).split('?', 1)[0]!
+  const path = pathOf(request.url ?? '')
   const isAsked = request.method === 'GET' || request.method === 'HEAD'
   if (isAsked && Object.hasOwn(pages, path)) return await pages[path]!(options, request)
   const text = `There is no ${request.method} ${shown(request)} here: /metrics /healthz /readyz /\n`

@@ -48,8 +48,8 @@ function decoded(path: string): string {
   }
 }
 
-/** What stands before the query. */
-function pathOf(target: string): string {
+/** Of a request's target: what stands before the query, as it is written. */
+export function pathOf(target: string): string {
   const inFull = target.startsWith('/') ? null : /^https?:\/\/[^/?#]*/i.exec(target)
   const local = inFull === null ? target : target.slice(inFull[0].length)
   const end = local.search(/[?#]/)

@@ -94,6 +94,15 @@ test('HEAD is answered as GET is, without the text', async (t) => {
   assert.equal(await response.text(), '')
 })
 
+test('a proxy may send the whole address', async (t) => {
+  const { admin } = await serve(t)
+  const socket = connect(admin.address!.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.write('GET http://gateway/healthz?x HTTP/1.1\r\nhost: gateway\r\n\r\n')
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  assert.match(answer.toString(), /^HTTP\/1\.1 200 /)
+})
+
 test('what fails inside is answered 500 without its reason', async (t) => {
   const served = await serve(t)
   served.metrics.setInflightBytes(() => {
