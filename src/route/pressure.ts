@@ -43,7 +43,12 @@ export class Pressure {
   #bufferBytes = 0
 
   constructor(options: PressureOptions) {
-    this.#options = options
+    const { residentBytes, bufferBytes } = options
+    this.#options = {
+      ...options,
+      residentBytes: orAsBefore(residentBytes),
+      bufferBytes: orAsBefore(bufferBytes),
+    }
     this.#memoryBytes = options.memoryBytes
   }
 
@@ -114,5 +119,18 @@ export class Pressure {
   #pauseMs(): number {
     const more = this.#options.bufferBytes() - this.#bufferBytes
     return more > this.#memoryBytes * limits.memoryBuffersShareMax ? limits.memoryBuffersMs : this.#relieveMs
+  }
+}
+
+/** Node.js reads a file of the system for what is in use, and throws when all that may be open are: no reason to end. */
+function orAsBefore(read: () => number): () => number {
+  let last = 0
+  return () => {
+    try {
+      last = read()
+    } catch {
+      // Connections have taken the last of the files: it is known again once one of them ends.
+    }
+    return last
   }
 }

@@ -13,6 +13,8 @@ class World {
   /** What was told of the last time, in MiB. */
   told: number[] = []
   measured = 0
+  /** What Node.js throws where no more files can be opened. */
+  fault: Error | undefined
   /** The share of what is resident that letting go frees. */
   freed = 0
   buffers = 20 * MiB
@@ -24,9 +26,13 @@ class World {
     memoryBytes: 1024 * MiB,
     residentBytes: () => {
       this.measured++
+      if (this.fault !== undefined) throw this.fault
       return this.resident
     },
-    bufferBytes: () => this.buffers,
+    bufferBytes: () => {
+      if (this.fault !== undefined) throw this.fault
+      return this.buffers
+    },
     relieve: () => {
       this.relieved++
       this.buffers = this.buffersLeft
@@ -160,4 +166,21 @@ test('where letting go is of no use, it is tried ever less often; when it helps,
   relievedIn(120)
   world.resident = 1e15
   assert.ok(relievedIn(21) >= 10, 'it helps each time')
+})
+
+test('what cannot be measured, since no file can be opened, is as it was', () => {
+  const world = new World()
+  world.resident = 750 * MiB
+  world.late(0, 10)
+  const before = world.largest()
+  assert.ok(before > 0 && before < 30, String(before))
+  world.fault = Object.assign(new Error('EMFILE: too many open files, uv_resident_set_memory'), {
+    code: 'EMFILE',
+  })
+  world.resident = 150 * MiB
+  world.late(0, 10)
+  assert.equal(world.largest(), before)
+  world.fault = undefined
+  world.late(0, 10)
+  assert.ok(world.largest() > before)
 })
