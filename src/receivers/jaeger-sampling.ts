@@ -5,6 +5,7 @@
  * Sources: jaegertracing/jaeger v1.62.0, pkg/clientcfg/clientcfghttp/handler.go (paths, `service` exactly once);
  * jaegertracing/jaeger-idl, proto/api_v2/sampling.proto (SamplingStrategyParameters 1 serviceName).
  */
+import type { Reader } from 'protobufjs'
 import { GuidepostError, permanent } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { type Answer, answerFor } from '../transport/answer.ts'
@@ -109,7 +110,7 @@ function baggage(path: string, books: SamplingBooks): HttpRoute {
   }
 }
 
-/** Takes the message over. */
+/** Takes the message over. Rejects when what reads it cannot be loaded, which is no fault of the message. */
 async function serviceOfMessage(message: Body): Promise<string | GuidepostError> {
   try {
     if (message.bytes > limits.samplingRequestBytesMax) {
@@ -118,7 +119,14 @@ async function serviceOfMessage(message: Body): Promise<string | GuidepostError>
     }
     // With the first question: few clients ask by gRPC.
     const { default: protobuf } = await import('protobufjs')
-    const reader = protobuf.Reader.create(Buffer.concat(message.chunks))
+    return readService(protobuf.Reader.create(Buffer.concat(message.chunks)))
+  } finally {
+    message.release()
+  }
+}
+
+function readService(reader: Reader): string | GuidepostError {
+  try {
     let service = ''
     while (reader.pos < reader.len) {
       const tag = reader.uint32()
@@ -128,7 +136,5 @@ async function serviceOfMessage(message: Body): Promise<string | GuidepostError>
     return service
   } catch (error) {
     return permanent('GP_BODY_MALFORMED', 'the message is no SamplingStrategyParameters', error)
-  } finally {
-    message.release()
   }
 }

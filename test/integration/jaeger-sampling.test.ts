@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+import { createRequire, registerHooks } from 'node:module'
 import { connect } from 'node:net'
 import path from 'node:path'
 import test, { after } from 'node:test'
@@ -165,6 +165,22 @@ const root = protoRoot(['jaeger/api_v2/sampling.proto'])
 const question = root.lookupType('jaeger.api_v2.SamplingStrategyParameters')
 const response = root.lookupType('jaeger.api_v2.SamplingStrategyResponse')
 const method = '/jaeger.api_v2.SamplingManager/GetSamplingStrategy'
+
+test('a question that comes when its reader cannot be loaded is not the fault of who asks; the next one is answered', async (t) => {
+  const hooks = registerHooks({
+    resolve(specifier, context, next) {
+      const isIts = specifier === 'protobufjs' && context.parentURL?.endsWith('/jaeger-sampling.ts')
+      if (isIts) throw new Error('EMFILE: too many open files')
+      return next(specifier, context)
+    },
+  })
+  const client = new GrpcClient(grpc.port)
+  t.after(() => client.close())
+  assert.equal((await client.call(Buffer.of(0x0a, 1, 0x61), { path: method })).code, status.UNAVAILABLE)
+  hooks.deregister()
+  assert.equal((await client.call(Buffer.of(0x0a, 1, 0x61), { path: method })).code, status.OK)
+  assert.equal(grpc.budget.bytes, 0)
+})
 
 test('gRPC answers what HTTP does', async (t) => {
   const client = new GrpcClient(grpc.port)
