@@ -12,7 +12,7 @@ import { type Guid, isGuid } from '../stamp/guid.ts'
 import type { GuidRules, RequestGuid, Sender } from '../stamp/guid-rules.ts'
 import { cutRecord, type Stamped, type Stamping } from '../stamp/stamp.ts'
 import type { Signal } from '../telemetry/ledger.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import type { Metrics, RequestCounts } from '../telemetry/metrics.ts'
 import { shortageError } from '../transport/body.ts'
 import type { Kernel } from '../wire/kernel.ts'
 
@@ -41,11 +41,13 @@ export class Intake {
   readonly receiver: string
   readonly kernel: Kernel
   readonly #options: IntakeOptions
+  readonly #requests: RequestCounts
 
   constructor(receiver: string, options: IntakeOptions) {
     this.receiver = receiver
     this.kernel = options.kernel
     this.#options = options
+    this.#requests = options.metrics.requests(receiver)
   }
 
   /** Bytes at which records are closed. */
@@ -91,12 +93,12 @@ export class Intake {
 
   /** Body bytes as they arrived, before inflating. */
   receivedBytes(bytes: number): void {
-    this.#options.metrics.receivedBytes(this.receiver, bytes)
+    this.#requests.received(bytes)
   }
 
   /** One answered request, by the status of its protocol. */
   answered(code: number, startedMs: number): void {
-    this.#options.metrics.requestSeconds(this.receiver, code, (performance.now() - startedMs) / 1e3)
+    this.#requests.answered(code, (performance.now() - startedMs) / 1e3)
   }
 
   /** Counts and logs the refusal of a whole request, and gives it back for the answer. `peer`: as of `Sender`. */

@@ -2,26 +2,23 @@
  * The program's own metrics. Items are counted in the ledger; here is what is counted by request, by append, or read
  * from elsewhere at the moment of a scrape. All of it is described in `definitions.ts`.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { definitions, type MetricName } from './definitions.ts'
+import { Durations, Observations } from './durations.ts'
 import { type EventName, events } from './events.ts'
-import { Ledger } from './ledger.ts'
+import { type Cell, Ledger } from './ledger.ts'
 import { version } from './version.ts'
 
-interface Observer {
-  observe(value: number): void
-}
+type Labels = Readonly<Record<string, string>>
 
-interface Incrementer {
-  inc(value?: number): void
-}
-
-/** Looks up the child for some labels once, and keeps it: prom-client hashes the labels at each call otherwise. */
+/** What is counted for each set of values of a metric's labels: looked up by them, and not hashed by prom-client each time. */
 class Children<Child> {
   readonly #children = new Map<string, Child>()
-  readonly #create: (labels: readonly string[]) => Child
+  readonly #names: readonly string[]
+  readonly #create: (labels: Labels) => Child
 
-  constructor(create: (labels: readonly string[]) => Child) {
+  constructor(names: readonly string[], create: (labels: Labels) => Child) {
+    this.#names = names
     this.#create = create
   }
 
@@ -29,9 +26,50 @@ class Children<Child> {
     const key = second === '' ? first : `${first}\0${second}`
     const known = this.#children.get(key)
     if (known !== undefined) return known
-    const child = this.#create([first, second].filter((label) => label !== ''))
+    const values = [first, second]
+    const child = this.#create(Object.fromEntries(this.#names.map((name, i) => [name, values[i] ?? ''])))
     this.#children.set(key, child)
     return child
+  }
+
+  all(): Iterable<Child> {
+    return this.#children.values()
+  }
+}
+
+/** One count of a counter, shown when somebody scrapes. */
+interface Count extends Cell {
+  readonly labels: Labels
+}
+
+/** What a receiver counts with each request: looked up once, and shown from the first on. */
+export class RequestCounts {
+  readonly #receiver: string
+  readonly #bytes: Children<Count>
+  readonly #seconds: Children<Observations>
+  #received: Count | undefined
+  readonly #byCode = new Map<number, Observations>()
+
+  constructor(receiver: string, bytes: Children<Count>, seconds: Children<Observations>) {
+    this.#receiver = receiver
+    this.#bytes = bytes
+    this.#seconds = seconds
+  }
+
+  /** Body bytes as they arrived, before inflating. */
+  received(bytes: number): void {
+    this.#received ??= this.#bytes.get(this.#receiver)
+    this.#received.value += bytes
+  }
+
+  /** One answered request. `code` is the status of the answer in the receiver's own protocol. */
+  answered(code: number, seconds: number): void {
+    let observations = this.#byCode.get(code)
+    if (observations === undefined) {
+      observations = this.#seconds.get(this.#receiver, String(code))
+      this.#byCode.set(code, observations)
+    }
+    observations.observe(seconds)
   }
 }
 
@@ -62,19 +100,19 @@ export interface SpoolFacts {
 export class Metrics {
   readonly registry = new Registry()
   readonly ledger: Ledger
-  readonly #requestSeconds: Children<Observer>
-  readonly #publishSeconds: Children<Observer>
-  readonly #receivedBytes: Children<Incrementer>
-  readonly #refusedRequests: Children<Incrementer>
-  readonly #events: Children<Incrementer>
+  readonly #requestSeconds: Children<Observations>
+  readonly #publishSeconds: Children<Observations>
+  readonly #receivedBytes: Children<Count>
+  readonly #refusedRequests: Children<Count>
+  readonly #events: Children<Count>
   #inflightBytes: () => number = () => 0
   #spool: SpoolFacts = { bytes: () => 0, bytesMax: 0, parkedItems: () => 0 }
   #pressure: () => { readonly lagSeconds: number; readonly memoryBytes: number } = () => ({
     lagSeconds: 0,
     memoryBytes: 0,
   })
-  readonly #spoolWritten: Children<Incrementer>
-  readonly #spoolDelivered: Children<Incrementer>
+  readonly #spoolWritten: Children<Count>
+  readonly #spoolDelivered: Children<Count>
   #busHealth: () => { readonly up: boolean } = () => ({ up: false })
   #isReady: () => boolean = () => false
 
@@ -87,7 +125,7 @@ export class Metrics {
     this.#refusedRequests = this.#counter('guidepost_refused_requests_total')
     this.#events = this.#counter('guidepost_events_total')
     // From 0 on, since a series that begins at 1 does not rise: `increase()` would miss the first of each.
-    for (const name of Object.keys(events)) this.#events.get(name).inc(0)
+    for (const name of Object.keys(events)) this.#events.get(name)
     this.#spoolWritten = this.#counter('guidepost_spool_written_items_total')
     this.#spoolDelivered = this.#counter('guidepost_spool_delivered_items_total')
     this.#gauge('guidepost_spool_bytes', () => this.#spool.bytes())
@@ -104,9 +142,9 @@ export class Metrics {
     if (options.runtime !== false) collectDefaultMetrics({ register: this.registry })
   }
 
-  /** One answered request. `code` is the status of the answer in the receiver's own protocol. */
-  requestSeconds(receiver: string, code: number, seconds: number): void {
-    this.#requestSeconds.get(receiver, String(code)).observe(seconds)
+  /** For a receiver to keep. */
+  requests(receiver: string): RequestCounts {
+    return new RequestCounts(receiver, this.#receivedBytes, this.#requestSeconds)
   }
 
   /** One append to the bus whose fate is known. */
@@ -114,19 +152,14 @@ export class Metrics {
     this.#publishSeconds.get(topic).observe(seconds)
   }
 
-  /** Body bytes as they arrived, before inflating. */
-  receivedBytes(receiver: string, bytes: number): void {
-    this.#receivedBytes.get(receiver).inc(bytes)
-  }
-
   /** Whole requests refused, or datagrams lost, before their items were known. `reason` is one of a small fixed set. */
   refusedRequest(receiver: string, reason: string, count = 1): void {
-    this.#refusedRequests.get(receiver, reason).inc(count)
+    this.#refusedRequests.get(receiver, reason).value += count
   }
 
   /** A rare event. */
   event(name: EventName): void {
-    this.#events.get(name).inc()
+    this.#events.get(name).value++
   }
 
   /** Where the bytes in flight are read at each scrape. */
@@ -136,12 +169,12 @@ export class Metrics {
 
   /** Items that went into the spool. */
   spoolWritten(items: number): void {
-    this.#spoolWritten.get().inc(items)
+    this.#spoolWritten.get().value += items
   }
 
   /** Items that left it. */
   spoolDelivered(items: number): void {
-    this.#spoolDelivered.get().inc(items)
+    this.#spoolDelivered.get().value += items
   }
 
   /** What is told of the spool at each scrape. */
@@ -171,18 +204,25 @@ export class Metrics {
 
   #histogram(
     name: 'guidepost_request_duration_seconds' | 'guidepost_publish_duration_seconds',
-  ): Children<Observer> {
-    const histogram = new Histogram({
-      ...this.#head(name),
-      buckets: [...definitions[name].buckets],
-      registers: [this.registry],
-    })
-    return new Children((labels) => histogram.labels(...labels))
+  ): Children<Observations> {
+    const { buckets, labels } = definitions[name]
+    const children = new Children(labels, (of) => new Observations(of, buckets))
+    const shown = { ...this.#head(name), buckets: [...buckets], registers: [this.registry] }
+    new Durations(shown, () => children.all())
+    return children
   }
 
-  #counter(name: MetricName): Children<Incrementer> {
-    const counter = new Counter({ ...this.#head(name), registers: [this.registry] })
-    return new Children((labels) => counter.labels(...labels))
+  #counter(name: MetricName): Children<Count> {
+    const children = new Children<Count>(definitions[name].labels, (labels) => ({ labels, value: 0 }))
+    new Counter({
+      ...this.#head(name),
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const { labels, value } of children.all()) this.inc({ ...labels }, value)
+      },
+    })
+    return children
   }
 
   #gauge(name: MetricName, read: () => number): void {

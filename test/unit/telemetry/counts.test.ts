@@ -14,7 +14,7 @@ function busy(): Metrics {
   account.deadLettered.value = 5
   account.spooled.value = 20
   account.rejected('overloaded').value = 10
-  metrics.requestSeconds('otlp', 200, 0.02)
+  metrics.requests('otlp').answered(200, 0.02)
   metrics.setInflightBytes(() => 7)
   metrics.setBusHealth(() => ({ up: true }))
   return metrics
