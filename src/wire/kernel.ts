@@ -125,6 +125,7 @@ export interface Translation {
 const NOWHERE = 0
 /** Set in the length of a value that is no string (`assembly/rules.ts`). */
 const NOT_TEXT = 0x80000000
+const ASCII_END = 0x80
 const ROW_WORDS = 8
 const SLOT_WORDS = 4
 const PART_WORDS = 8
@@ -145,6 +146,7 @@ export class Kernel {
   #payloadAt = 0
   #payloadBytes = 0
   #format: Format | undefined
+  #lastText = ''
   /** When the last request that needed a large memory began, on performance.now()'s clock. */
   #largeAt = 0
 
@@ -260,8 +262,21 @@ export class Kernel {
     const at = this.#words[word]!
     const bytes = this.#words[word + 1]! & ~NOT_TEXT
     if (bytes > limits.guidSourceBytesMax) return undefined
-    if (this.#words[word + 1] === bytes) return this.#bytes.toString('utf8', at, at + bytes)
+    if (this.#words[word + 1] === bytes) return this.#text(at, bytes)
     return this.#format!.textOf?.(this.#bytes.subarray(at, at + bytes))
+  }
+
+  /** Senders name the same sources again and again: a value that was the last one too is the same text as then. */
+  #text(at: number, bytes: number): string {
+    const last = this.#lastText
+    if (last.length === bytes) {
+      let i = 0
+      // Beyond ASCII a character is more than a byte.
+      while (i < bytes && this.#bytes[at + i]! < ASCII_END && this.#bytes[at + i] === last.charCodeAt(i)) i++
+      if (i === bytes) return last
+    }
+    this.#lastText = this.#bytes.toString('utf8', at, at + bytes)
+    return this.#lastText
   }
 
   /** Says for each tuple its slot, or minus the number of the reason why its items are refused. */

@@ -51,7 +51,7 @@ export function seeing(ended = (request: SeenRequest): void => answer(request)):
       const request: SeenRequest = { stream, list, body: [], hasEnded: false, drained: 0, closed: 0 }
       seen.requests.push(request)
       stream.reader = {
-        data: (chunk) => request.body.push(chunk),
+        data: (chunk, from, to) => request.body.push(chunk.subarray(from, to)),
         ended: () => {
           request.hasEnded = true
           ended(request)

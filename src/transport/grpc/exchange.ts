@@ -113,7 +113,7 @@ export abstract class Exchange implements Omit<GrpcCall, 'answer' | 'broke'>, Re
   /** The listener is stopping. */
   abstract drain(): void
 
-  abstract data(chunk: Buffer): void
+  abstract data(chunk: Buffer, from: number, to: number): void
 
   abstract ended(): void
 

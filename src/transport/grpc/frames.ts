@@ -54,18 +54,18 @@ export class MessageReader {
   }
 
   /**
-   * Takes what belongs to the message, from `at` on; the place behind it, or why it is refused. The message is refused
+   * Takes what belongs to the message, from `at` to `to`; the place behind it, or why it is refused. The message is refused
    * by its prefix, before anything of it is kept.
    */
-  read(chunk: Buffer, at: number): number | GuidepostError {
+  read(chunk: Buffer, at: number, to: number): number | GuidepostError {
     let from = at
     if (this.#prefixBytes < PREFIX_BYTES) {
-      from = this.#readPrefix(chunk, at)
+      from = this.#readPrefix(chunk, at, to)
       if (this.#prefixBytes < PREFIX_BYTES) return from
       const refusal = this.#judge()
       if (refusal !== undefined) return refusal
     }
-    const end = Math.min(chunk.length, from + this.#length - this.body.bytes)
+    const end = Math.min(to, from + this.#length - this.body.bytes)
     if (end === from) return end
     const part = chunk.subarray(from, end)
     const isKept = part.length === this.#length ? this.body.addWhole(part) : this.body.add(part)
@@ -75,13 +75,13 @@ export class MessageReader {
     return end
   }
 
-  #readPrefix(chunk: Buffer, at: number): number {
+  #readPrefix(chunk: Buffer, at: number, to: number): number {
     let from = at
-    if (this.#prefixBytes === 0 && from < chunk.length) {
+    if (this.#prefixBytes === 0 && from < to) {
       this.#flag = chunk[from++]!
       this.#prefixBytes = 1
     }
-    while (this.#prefixBytes < PREFIX_BYTES && from < chunk.length) {
+    while (this.#prefixBytes < PREFIX_BYTES && from < to) {
       this.#length = this.#length * 256 + chunk[from++]!
       this.#prefixBytes++
     }

@@ -33,9 +33,9 @@ export class StreamingCall extends Exchange implements StreamAnswers {
     this.#handler = method.open(this)
   }
 
-  data(chunk: Buffer): void {
+  data(chunk: Buffer, from: number, to: number): void {
     // Never paused: what a paused stream keeps is on nobody's account, up to its window.
-    this.#take(chunk)
+    this.#take(chunk.subarray(from, to))
   }
 
   override drained(): void {
@@ -92,7 +92,7 @@ export class StreamingCall extends Exchange implements StreamAnswers {
     try {
       while (this.#handler !== undefined && this.canAnswer && !this.stream.isWaiting) {
         if (this.#waiting.length === 0) break
-        const end = this.#reader.read(this.#waiting, 0)
+        const end = this.#reader.read(this.#waiting, 0, this.#waiting.length)
         if (end instanceof GuidepostError) return this.refuse(end)
         this.#waiting = this.#waiting.subarray(end)
         if (this.#reader.isComplete) await this.#deliver()

@@ -71,16 +71,16 @@ export class UnaryCall extends Exchange implements GrpcCall {
     else this.refuse(error, GrpcStatus.DEADLINE_EXCEEDED)
   }
 
-  data(chunk: Buffer): void {
+  data(chunk: Buffer, from: number, to: number): void {
     const reader = this.#reader
     if (reader === undefined) return
     if (reader.isComplete) {
       this.#refuseMany()
       return
     }
-    const end = reader.read(chunk, 0)
+    const end = reader.read(chunk, from, to)
     if (end instanceof GuidepostError) this.#refuse(end)
-    else if (end < chunk.length) this.#refuseMany()
+    else if (end < to) this.#refuseMany()
   }
 
   ended(): void {

@@ -177,12 +177,12 @@ export class Http2Connection implements StreamHost {
   #sink(): FrameSink {
     return {
       begin: () => this.#begin(),
-      data: (chunk) => {
+      data: (chunk, from, to) => {
         const stream = this.#dataStream
         this.#hasBytes = true
         if (stream === undefined) return
-        stream.receivedBytes += chunk.length
-        stream.reader.data(chunk)
+        stream.receivedBytes += to - from
+        stream.reader.data(chunk, from, to)
       },
       dataEnd: () => this.#dataEnd(),
       frame: (payload, from, to) => this.#frame(payload, from, to),

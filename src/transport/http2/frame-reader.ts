@@ -1,7 +1,7 @@
 /**
  * Cuts what a socket brings into frames: RFC 9113, 3.4 (preface) and 4.1 (format), 6.1 (DATA and its padding).
  *
- * DATA is handed on in the pieces in which it arrives, as views of what the socket was read in: nothing is joined and
+ * DATA is handed on in the pieces in which it arrives, as places in what the socket was read in: nothing is joined and
  * nothing copied. Every other frame is short, and is handed on when it is whole.
  */
 import { Flag, FrameType, frameHeadBytes, preface, windowBytesMax } from './frames.ts'
@@ -10,8 +10,8 @@ import { Flag, FrameType, frameHeadBytes, preface, windowBytesMax } from './fram
 export interface FrameSink {
   /** A frame has begun; its fields are the reader's. */
   begin(): void
-  /** A piece of DATA, without padding. */
-  data(chunk: Buffer): void
+  /** A piece of DATA, without padding: bytes `from` to `to` of what was read. */
+  data(chunk: Buffer, from: number, to: number): void
   /** DATA is at its end. */
   dataEnd(): void
   /** A frame that is not DATA: bytes `from` to `to` of `payload`, which are not to be kept. */
@@ -136,7 +136,7 @@ export class FrameReader {
     const end = Math.min(chunk.length, at + this.#dataLeft - this.#paddingLeft)
     if (end > at) {
       this.#dataLeft -= end - at
-      this.#sink.data(chunk.subarray(at, end))
+      this.#sink.data(chunk, at, end)
       at = end
     }
     if (this.#dataLeft === this.#paddingLeft) {

@@ -5,8 +5,8 @@ import type { Output } from './output.ts'
 
 /** Who reads the request. What is called here may answer or reset the stream at once. */
 export interface RequestReader {
-  /** A part of the body, a view of what the socket was read in; it may be kept. */
-  data(chunk: Buffer): void
+  /** A part of the body: bytes `from` to `to` of what the socket was read in, of which a view may be kept. */
+  data(chunk: Buffer, from: number, to: number): void
   /** The body is complete. */
   ended(): void
   /** All that was written has left; only told after a write that made `isWaiting` true. */

@@ -30,7 +30,7 @@ test('however the bytes are cut, the messages come out as they went in', () => {
     for (const [i, from] of edges.slice(0, -1).entries()) {
       const chunk = stream.subarray(from, edges[i + 1])
       for (let at = 0; at < chunk.length; ) {
-        const end = reader.read(chunk, at)
+        const end = reader.read(chunk, at, chunk.length)
         assert.ok(typeof end === 'number' && end > at)
         at = end
         if (!reader.isComplete) continue
@@ -51,7 +51,8 @@ test('a message is judged by its prefix, before anything of it is kept', () => {
   const judged = (bytes: Buffer, options: Partial<typeof rules> = {}, budgetBytes = 1_000_000): string => {
     const budget = new Budget(budgetBytes)
     const reader = new MessageReader({ ...rules, ...options }, claimOf(budget), notLost)
-    const result = reader.read(Buffer.concat([bytes, randomBytes(100)]), 0)
+    const message = Buffer.concat([bytes, randomBytes(100)])
+    const result = reader.read(message, 0, message.length)
     if (!(result instanceof GuidepostError)) return 'taken'
     assert.equal(budget.bytes, 0)
     return `${result.code} ${result.canRetry ? 'retry' : ''}`.trim()
@@ -69,12 +70,12 @@ test('only what arrives is charged, and a small part does not hold the buffer th
   const budget = new Budget(1_000_000)
   const reader = new MessageReader(rules, claimOf(budget), notLost)
   const received = Buffer.concat([prefix(0, 10), Buffer.alloc(10, 7), Buffer.alloc(60_000)])
-  assert.equal(reader.read(received, 0), 15)
+  assert.equal(reader.read(received, 0, received.length), 15)
   assert.equal(budget.bytes, 10)
   reader.body.compact()
   assert.equal(reader.body.chunks[0]?.buffer.byteLength, 10)
   assert.deepEqual(reader.body.chunks, [Buffer.alloc(10, 7)])
   const announced = new MessageReader(rules, claimOf(budget), notLost)
-  announced.read(prefix(0, 900_000), 0)
+  announced.read(prefix(0, 900_000), 0, 5)
   assert.equal(budget.bytes, 10)
 })

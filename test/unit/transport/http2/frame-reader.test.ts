@@ -21,9 +21,9 @@ function read(pieces: readonly Buffer[]): Read {
   }
   const reader: FrameReader = new FrameReader({
     begin: () => result.begun++,
-    data: (chunk) => {
-      assert.ok(chunk.length > 0, 'no empty piece is handed on')
-      data.push(Buffer.from(chunk))
+    data: (chunk, from, to) => {
+      assert.ok(to > from, 'no empty piece is handed on')
+      data.push(Buffer.from(chunk.subarray(from, to)))
     },
     dataEnd: () => add(Buffer.concat(data.splice(0))),
     frame: (payload, from, to) => add(payload.subarray(from, to)),

@@ -236,8 +236,8 @@ test('a reader that resets its stream is told no more of it', async () => {
   const { reader } = request!.stream
   request!.stream.reader = {
     ...reader,
-    data: (part) => {
-      reader.data(part)
+    data: (part, from, to) => {
+      reader.data(part, from, to)
       request!.stream.reset(Http2Code.CANCEL)
     },
   }
