@@ -41,6 +41,9 @@ export interface BusRecord {
   readonly receiver?: string
   /** Unique for each record; a consumer drops what it has seen. */
   readonly batchId: string
+  /** For a record that makes its batch id when it is asked for it: the two parts of it, the first the same for many. */
+  readonly batchPrefix?: string
+  readonly batchNumber?: number
   /** Unix milliseconds at which the first of its bytes was received; also the record's timestamp. */
   readonly receivedAtMs: number
   /** A number that stays the same for one sender connection; picks one of a guid's `spread` partitions. */

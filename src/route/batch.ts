@@ -37,6 +37,8 @@ export interface Piece {
   readonly arena: Arena
   readonly at: number
   readonly bytes: number
+  /** The request that it is of. */
+  readonly submission: Submission
   next: Piece | undefined
 }
 
@@ -63,8 +65,8 @@ export class Batch implements BusRecord {
   heldBytes = 0
   #last: Piece | undefined
   #value: Buffer | undefined
+  readonly batchNumber: number
   readonly #ids: BatchIds
-  readonly #number: number
   readonly #first: Submission
   #others: Submission[] | undefined
 
@@ -84,7 +86,7 @@ export class Batch implements BusRecord {
     this.sender = sender
     this.receivedAtMs = receivedAtMs
     this.#ids = ids
-    this.#number = ++ids.last
+    this.batchNumber = ++ids.last
     this.#first = first
     this.arena = arena
     this.at = at
@@ -108,7 +110,11 @@ export class Batch implements BusRecord {
   }
 
   get batchId(): string {
-    return idOf(this.#ids, this.#number)
+    return `${this.batchPrefix}${this.batchNumber}`
+  }
+
+  get batchPrefix(): string {
+    return this.#ids.prefix
   }
 
   /** One piece, which is a copy when there are several. Only once nothing is added any more. */
@@ -129,15 +135,23 @@ export class Batch implements BusRecord {
   /** Notes bytes that are in its first piece. */
   add(submission: Submission, bytes: number, items: number): void {
     this.firstBytes += bytes
-    this.#count(submission, bytes, items)
+    this.valueBytes += bytes
+    this.items += items
+    const last = this.#others === undefined ? this.#first : this.#others.at(-1)
+    if (last === submission) return
+    submission.join()
+    if (this.#others === undefined) this.#others = [submission]
+    else this.#others.push(submission)
   }
 
   addPiece(submission: Submission, arena: Arena, at: number, bytes: number, items: number): void {
-    const piece = { arena, at, bytes, next: undefined }
+    const piece: Piece = { arena, at, bytes, submission, next: undefined }
     if (this.#last === undefined) this.more = piece
     else this.#last.next = piece
     this.#last = piece
-    this.#count(submission, bytes, items)
+    this.valueBytes += bytes
+    this.items += items
+    submission.join()
   }
 
   /** The record without the batch, for what is made of it. */
@@ -149,16 +163,7 @@ export class Batch implements BusRecord {
   settle(failure: GuidepostError | undefined): void {
     this.#first.leave(failure)
     if (this.#others !== undefined) for (const submission of this.#others) submission.leave(failure)
-  }
-
-  #count(submission: Submission, bytes: number, items: number): void {
-    this.valueBytes += bytes
-    this.items += items
-    const last = this.#others === undefined ? this.#first : this.#others.at(-1)
-    if (last === submission) return
-    submission.join()
-    if (this.#others === undefined) this.#others = [submission]
-    else this.#others.push(submission)
+    for (let piece = this.more; piece !== undefined; piece = piece.next) piece.submission.leave(failure)
   }
 
   #makeValue(): Buffer {
@@ -170,8 +175,4 @@ export class Batch implements BusRecord {
     this.copyValue(value, 0)
     return value
   }
-}
-
-export function idOf({ prefix }: BatchIds, number: number): string {
-  return `${prefix}-${number}`
 }

@@ -12,7 +12,7 @@ import type { AppendOptions, AppendOutcome, Bus, BusRecord } from '../bus/bus.ts
 import { type GuidepostError, reasonOf, retryable } from '../errors.ts'
 import { KiB, limits } from '../limits.ts'
 import { Arena } from './arena.ts'
-import { Batch, type BatchIds, type Destination, idOf, type Owner } from './batch.ts'
+import { Batch, type BatchIds, type Destination, type Owner } from './batch.ts'
 import type { Budget } from './budget.ts'
 import type { BufferPool } from './pool.ts'
 import { hasCrowd, isOverShare, type RecordSource, type RecordsTogether } from './record-source.ts'
@@ -76,7 +76,7 @@ export class Batcher {
   #waitingBytes = 0
   #idle: (() => void)[] = []
   /** Unique for each record: a prefix of this process and a count. */
-  readonly #ids: BatchIds = { prefix: randomBytes(8).toString('hex'), last: 0 }
+  readonly #ids: BatchIds = { prefix: `${randomBytes(8).toString('hex')}-`, last: 0 }
   /** Records whose fate is to be durable in a spool; the bus keeps their books from there on. */
   readonly #spooled = new Set<BusRecord>()
   readonly #appendOptions: AppendOptions = { spooled: (record) => this.#spooled.add(record) }
@@ -436,7 +436,7 @@ export class Batcher {
   }
 
   #batchId(): string {
-    return idOf(this.#ids, ++this.#ids.last)
+    return `${this.#ids.prefix}${++this.#ids.last}`
   }
 }
 

@@ -78,7 +78,10 @@ export class RecordFramer {
 
   /** Of many small records the texts cost more than the values: those that are always the same lie ready. */
   #framePlain(target: Buffer, start: number, record: BusRecord, index: number, sinceMs: number): number {
-    const { guid, encoding, batchId, receivedAtMs, items } = record
+    const { guid, encoding, receivedAtMs, items, batchPrefix, batchNumber } = record
+    const isCounted = batchPrefix !== undefined && batchNumber !== undefined
+    const prefix = isCounted ? batchPrefix : record.batchId
+    const idDigits = isCounted ? digitsOf(batchNumber) : 0
     const valueBytes = valueBytesOf(record)
     if (encoding !== this.#encoding) {
       this.#encoding = encoding
@@ -92,7 +95,7 @@ export class RecordFramer {
     const offsetDelta = zigzag(index)
     const itemsDigits = digitsOf(items)
     const guidBytes = varintBytes(guid.length * 2) + guid.length
-    const idBytes = varintBytes(batchId.length * 2) + batchId.length
+    const idBytes = varintBytes((prefix.length + idDigits) * 2) + prefix.length + idDigits
     let length = 1 + varintBytes(timestampDelta) + varintBytes(offsetDelta)
     length += 2 * guidBytes + varintBytes(valueBytes * 2) + valueBytes + guidHead.length
     length += this.#itemsHead.length + 1 + itemsDigits + idHead.length + idBytes + this.#tail.length
@@ -101,7 +104,7 @@ export class RecordFramer {
     at = writeVarint(target, at, timestampDelta)
     at = writeVarint(target, at, offsetDelta)
     const guidAt = at
-    at = writeAscii(target, at, guid)
+    at = writeAscii(target, writeVarint(target, at, guid.length * 2), guid)
     at = writeVarint(target, at, valueBytes * 2)
     copyValueOf(record, target, at)
     at = writeBytes(target, at + valueBytes, guidHead)
@@ -109,21 +112,24 @@ export class RecordFramer {
     at = writeBytes(target, at, this.#itemsHead)
     target[at++] = itemsDigits * 2
     at = writeDigits(target, at, items, itemsDigits)
-    at = writeAscii(target, writeBytes(target, at, idHead), batchId)
+    at = writeVarint(target, writeBytes(target, at, idHead), (prefix.length + idDigits) * 2)
+    at = writeAscii(target, at, prefix)
+    if (isCounted) at = writeDigits(target, at, batchNumber, idDigits)
     return writeBytes(target, at, this.#tail)
   }
 }
 
 /** Whether it has the five headers alone, their texts in ASCII and no longer than the gateway's own. */
-function isPlainRecord({ guid, batchId, headers, items }: BusRecord): boolean {
-  return (
-    headers === undefined &&
-    guid.length + batchId.length <= limits.guidBytesMax + 64 &&
-    items < 2 ** 31 &&
-    isAscii(guid) &&
-    isAscii(batchId)
-  )
+function isPlainRecord(record: BusRecord): boolean {
+  const { guid, headers, items } = record
+  if (headers !== undefined || items >= 2 ** 31 || guid.length > limits.guidBytesMax || !isAscii(guid))
+    return false
+  const id = record.batchPrefix ?? record.batchId
+  return id.length <= ID_BYTES_MAX && isAscii(id)
 }
+
+/** Of the texts of ids; the gateway's own have 17 and a count. */
+const ID_BYTES_MAX = 64
 
 /** Bytes that `frameAny` writes beside the value, at most. */
 function extrasBytesMax(record: BusRecord): number {
@@ -254,17 +260,15 @@ function writeBytes(target: Buffer, at: number, bytes: Buffer): number {
   return at + bytes.length
 }
 
-/** `text` is ASCII; its length stands before it. */
 function writeAscii(target: Buffer, at: number, text: string): number {
-  const start = writeVarint(target, at, text.length * 2)
-  for (let index = 0; index < text.length; index++) target[start + index] = text.charCodeAt(index)
-  return start + text.length
+  for (let index = 0; index < text.length; index++) target[at + index] = text.charCodeAt(index)
+  return at + text.length
 }
 
-/** Decimal digits of an integer from 0 to 2^31. */
+/** Decimal digits of an integer that is not below 0. */
 function digitsOf(value: number): number {
   let digits = 1
-  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++
+  for (let power = 10; value >= power; power *= 10) digits++
   return digits
 }
 
