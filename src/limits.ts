@@ -133,6 +133,8 @@ export const limits = {
   kernelBytesRelieved: 8 * MiB,
   /** Bytes that a record on its way costs beside its value, with the garbage it leaves: its objects here and on the bus. */
   recordOverheadBytes: 2 * KiB,
+  /** The same of bytes that join a record which waits, in memory of their own or of their request. */
+  pieceOverheadBytes: 512,
   /** Bytes that a request costs while its records wait: promises, its answer, its socket's objects. */
   requestOverheadBytes: 1 * KiB,
   /** Bytes that one worker may occupy, unless set or the container has less; and the least that can be set for it. */

@@ -203,13 +203,13 @@ export class Batcher {
     const { bytes, items } = source.records[i]!
     if (arena !== undefined) {
       arena.join()
-      this.#charge(batch, limits.recordOverheadBytes, bytes)
+      this.#charge(batch, limits.pieceOverheadBytes, bytes)
       batch.addPiece(submission, arena, at, bytes, items)
       return
     }
     const own = new Arena(this.#options.pool.take(bytes), false)
     source.copy(i, own.buffer, 0)
-    this.#charge(batch, own.buffer.length + limits.recordOverheadBytes, 0)
+    this.#charge(batch, own.buffer.length + limits.pieceOverheadBytes, 0)
     batch.addPiece(submission, own, 0, bytes, items)
   }
 
