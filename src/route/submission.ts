@@ -17,7 +17,7 @@ export class Submission {
   #holder: BytesHolder | undefined
   #heldBytes = 0
   #failure: Fate
-  #told: ((fate: Fate) => void) | undefined
+  #listener: ((fate: Fate) => void) | undefined
 
   /** As `onSettled`. Never rejects. */
   get settled(): Promise<Fate> {
@@ -35,14 +35,14 @@ export class Submission {
   }
 
   /** Told once when it is settled, in the midst of the route's work, so it must not throw; now when it is settled already. */
-  onSettled(told: (fate: Fate) => void): void {
-    if (this.#pending === 0) told(this.#failure)
-    else if (this.#told === undefined) this.#told = told
+  onSettled(listener: (fate: Fate) => void): void {
+    if (this.#pending === 0) listener(this.#failure)
+    else if (this.#listener === undefined) this.#listener = listener
     else {
-      const before = this.#told
-      this.#told = (fate) => {
+      const before = this.#listener
+      this.#listener = (fate) => {
         before(fate)
-        told(fate)
+        listener(fate)
       }
     }
   }
@@ -57,8 +57,8 @@ export class Submission {
     this.#failure ??= failure
     if (--this.#pending > 0) return
     this.#holder?.settled(this.#heldBytes)
-    this.#told?.(this.#failure)
+    this.#listener?.(this.#failure)
     this.#holder = undefined
-    this.#told = undefined
+    this.#listener = undefined
   }
 }
