@@ -31,6 +31,8 @@ const otlp = 'OTLP gRPC'
 const remoteWrite = 'remote write 1.0'
 const guidCounts = [1, 10, 100, 1_000, 10_000]
 const connectionCounts = [1, 16, 64, 256, 512]
+/** 512 requests of one sender under way are more than the defaults let in. */
+const roomForAll = { GUIDEPOST_LIMITS_INFLIGHT_BYTES: '1GiB', GUIDEPOST_LIMITS_MEMORY_BYTES: '4GiB' }
 
 const axes: readonly Axis[] = [
   {
@@ -55,9 +57,9 @@ const axes: readonly Axis[] = [
       {
         line: `${otlp}, 100 spans`,
         points: connectionCounts,
-        work: (count) => shapedWork(100, {}, { inFlight: count, connections: count }),
+        work: (count) => roomy(shapedWork(100, {}, { inFlight: count, connections: count })),
       },
-      { line: remoteWrite, points: connectionCounts, work: (count) => writeWork(1, count) },
+      { line: remoteWrite, points: connectionCounts, work: (count) => roomy(writeWork(1, count)) },
     ],
   },
   {
@@ -90,6 +92,10 @@ export const growthCases: readonly Case[] = axes.map((axis) => ({
   ),
   run: (options: RunOptions) => run(axis, options),
 }))
+
+function roomy(work: Work): Work {
+  return { ...work, env: { ...work.env, ...roomForAll } }
+}
 
 async function run(axis: Axis, options: RunOptions): Promise<Figure[]> {
   const figures: Figure[] = []

@@ -7,9 +7,9 @@ import { runInNewContext } from 'node:vm'
  * decides, so they may come late; on the command line they would make Node.js compile its own modules anew at each start.
  */
 const flags = [
-  // Young objects are collected once 16 MB of buffers hang on them (4 times this); by default 128 MB, by when V8 has
+  // Young objects are collected once 8 MB of buffers hang on them (4 times this); by default 128 MB, by when V8 has
   // collected the whole heap instead, for the buffers' sake.
-  '--scavenger-max-new-space-capacity-mb=4',
+  '--scavenger-max-new-space-capacity-mb=2',
   // The whole heap is collected when it has become twice what was alive; by default V8 may take 10 % more for enough.
   '--heap-growing-percent=100',
 ]
